@@ -1,0 +1,50 @@
+/* The command line: picks a command, nothing else. */
+#include "command/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+} commands[] = {
+    {"serve", command_serve, "run the controller (foreground)"},
+    {"migrate", command_migrate, "create, adopt or upgrade the database schema"},
+    {"verify", command_verify, "compare the database with the declared model"},
+    {"check", command_check, "check configuration and reachability"},
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: rakkr-fcgi [--help | --version] command [options]\n\ncommands:\n", out);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n\"rakkr-fcgi command --help\" shows a command's options; see rakkr-fcgi(8).\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		puts(PACKAGE_NAME " " PACKAGE_VERSION);
+		return 0;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "rakkr-fcgi: unknown command \"%s\"\n", argv[1]);
+	usage(stderr);
+	return 2;
+}
