@@ -15,7 +15,7 @@ bool expand_has_parents(const char *type);
  * part of the node list. Errors: those of the store.
  */
 status expand_target(const void *ctx, struct store *s, const struct principal *p, const char *type, const char *id,
-		     struct targets *t);
+                     struct targets *t);
 
 /* The demo node's document, or NULL if a row has taken its id (or there is none); owned by ctx. */
 status expand_demo_node(const void *ctx, struct store *s, const struct principal *p, json_object **node);

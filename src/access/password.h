@@ -7,7 +7,8 @@
 /* New encoded hash in the configured format (RAKKR_PASSWORD_FORMAT); owned by ctx. */
 char *password_hash(const void *ctx, const struct config *c, const char *password);
 
-/* True if password matches encoded. Any defect of encoded (or NULL) = false, after the work of one derivation (D-62, D-106). */
+/* True if password matches encoded. Any defect of encoded (or NULL) = false, after the work of one derivation (D-62,
+ * D-106). */
 bool password_verify(const struct config *c, const char *encoded, const char *password);
 
 /* Spends the time of one verification: for unknown, disabled and OIDC-only accounts. */

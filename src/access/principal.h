@@ -10,15 +10,15 @@
 
 struct principal {
 	enum { WHO_ANONYMOUS, WHO_USER, WHO_NODE } kind;
-	const char *id;		/* user id or node id */
+	const char *id; /* user id or node id */
 	const char *name;
-	const char *email;	/* users */
+	const char *email;      /* users */
 	const char *session_id; /* users; NULL otherwise */
-	json_object *user;	/* CurrentUser wire object (01 5.1), users only */
-	json_object *roles;	/* array of role names, never NULL */
-	uint32_t permissions;	/* mask; 0 unless a user */
+	json_object *user;      /* CurrentUser wire object (01 5.1), users only */
+	json_object *roles;     /* array of role names, never NULL */
+	uint32_t permissions;   /* mask; 0 unless a user */
 	struct scope_subject scope;
-	bool demo_node;		/* the node list has the built-in demo node that is no row (07 4.2) */
+	bool demo_node; /* the node list has the built-in demo node that is no row (07 4.2) */
 };
 
 /* An anonymous principal. */
@@ -35,14 +35,14 @@ const char *bearer_token(const void *ctx, const char *authorization);
  * cannot be read (answer 503, never guess).
  */
 status principal_from_session(const void *ctx, struct store *s, const struct config *c, const char *token,
-			      int64_t now_ms, struct principal *p);
+                              int64_t now_ms, struct principal *p);
 
 /*
  * Node credential of a bearer token: ST_OK (kind WHO_NODE), ST_NOT_FOUND, or ST_UNAVAILABLE. With the database away a
  * token that was valid before is still accepted (live memory).
  */
 status principal_from_node_token(const void *ctx, struct store *s, struct live *l, const char *token, int64_t now_ms,
-				 struct principal *p);
+                                 struct principal *p);
 
 /* CurrentUser object from {id,email,name,provider,disabledAt?,roles,groups,resourceGrants}; applies 01 5.4 and T9. */
 json_object *user_wire(const void *ctx, const struct config *c, json_object *user);
@@ -63,7 +63,7 @@ bool principal_may(const struct principal *p, enum permission perm);
  * allowed for every known user.
  */
 status principal_scope(const void *ctx, struct store *s, const struct principal *p, const struct target *t,
-		       enum scope_verdict *v);
+                       enum scope_verdict *v);
 
 /* The row scope of a user for recordings and jobs; *out NULL when unrestricted. Owned by ctx. */
 status principal_row_scope(const void *ctx, struct store *s, const struct principal *p, const struct row_scope **out);

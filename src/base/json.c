@@ -1,9 +1,11 @@
 #include "base/json.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -47,6 +49,47 @@ json_object *json_new_array(const void *ctx)
 	return json_own(ctx, o);
 }
 
+/*
+ * json-c cuts integers beyond 64 bits to the largest one; JavaScript reads them as doubles. Appends ".0" to integers of
+ * more than 18 digits, so that both agree. Returns text itself when there is none. text is well formed.
+ */
+static const char *widen_integers(const void *ctx, const char *text, size_t *n)
+{
+	struct buf b = {0};
+	size_t done = 0;
+
+	for (size_t i = 0; i < *n;) {
+		size_t start = i;
+
+		if (text[i] == '"') {
+			for (i++; text[i] != '"'; i++)
+				i += text[i] == '\\';
+			i++;
+			continue;
+		}
+		if (!isdigit((unsigned char)text[i])) {
+			i++;
+			continue;
+		}
+		while (i < *n && isdigit((unsigned char)text[i]))
+			i++;
+		if (i - start > 18 && (i == *n || strchr(".eE", text[i]) == NULL)) {
+			if (b.data == NULL)
+				buf_init(&b, ctx);
+			buf_add(&b, text + done, i - done);
+			buf_puts(&b, ".0");
+			done = i;
+		}
+		while (i < *n && (isdigit((unsigned char)text[i]) || (text[i] != '\0' && strchr(".eE+-", text[i]) != NULL)))
+			i++;
+	}
+	if (b.data == NULL)
+		return text;
+	buf_add(&b, text + done, *n - done);
+	*n = b.len;
+	return b.data;
+}
+
 bool json_parse(const void *ctx, const char *text, size_t n, json_object **out)
 {
 	struct json_tokener *tok;
@@ -54,8 +97,9 @@ bool json_parse(const void *ctx, const char *text, size_t n, json_object **out)
 	enum json_tokener_error err;
 
 	*out = NULL;
-	if (n > INT32_MAX - 1 || !text_valid_utf8(text, n) || !json_well_formed(text, n))
+	if (n > INT32_MAX / 2 || !text_valid_utf8(text, n) || !json_well_formed(text, n))
 		return false;
+	text = widen_integers(ctx, text, &n);
 	tok = json_tokener_new_ex(JSON_MAX_DEPTH + 1);
 	if (tok == NULL)
 		mem_exhausted();

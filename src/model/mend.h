@@ -5,18 +5,34 @@
 #ifndef RAKKR_MODEL_MEND_H
 #define RAKKR_MODEL_MEND_H
 
+#include "base/buf.h"
 #include "base/json.h"
 
 /* One field of a table: name, column, then what the type needs. */
-#define F_TEXT(n, c, width, fl) {.name = (n), .column = (c), .type = M_TEXT, .max = (width), .flags = (fl)}
-#define F_TYPE(n, c, t, fl) {.name = (n), .column = (c), .type = (t), .flags = (fl)}
-#define F_KEY(n, c, k, t, fl) {.name = (n), .column = (c), .key = (k), .type = (t), .flags = (fl)}
+#define F_TEXT(n, c, width, fl)                                                                                        \
+	{                                                                                                              \
+		.name = (n), .column = (c), .type = M_TEXT, .max = (width), .flags = (fl)                              \
+	}
+#define F_TYPE(n, c, t, fl)                                                                                            \
+	{                                                                                                              \
+		.name = (n), .column = (c), .type = (t), .flags = (fl)                                                 \
+	}
+#define F_KEY(n, c, k, t, fl)                                                                                          \
+	{                                                                                                              \
+		.name = (n), .column = (c), .key = (k), .type = (t), .flags = (fl)                                     \
+	}
 #define F_ENUM(n, c, words, pg, fl)                                                                                    \
-	{.name = (n), .column = (c), .type = M_ENUM, .values = (words), .pg_type = (pg), .flags = (fl)}
+	{                                                                                                              \
+		.name = (n), .column = (c), .type = M_ENUM, .values = (words), .pg_type = (pg), .flags = (fl)          \
+	}
 #define F_WORD(n, c, words, width, fl)                                                                                 \
-	{.name = (n), .column = (c), .type = M_ENUM, .values = (words), .max = (width), .flags = (fl)}
+	{                                                                                                              \
+		.name = (n), .column = (c), .type = M_ENUM, .values = (words), .max = (width), .flags = (fl)           \
+	}
 #define F_DERIVED(n, e, t, fl, fn)                                                                                     \
-	{.name = (n), .expr = (e), .type = (t), .flags = M_DERIVED | (fl), .derive = (fn)}
+	{                                                                                                              \
+		.name = (n), .expr = (e), .type = (t), .flags = M_DERIVED | (fl), .derive = (fn)                       \
+	}
 
 #define FIELDS(table) .fields = (table), .count = sizeof(table) / sizeof((table)[0])
 
@@ -62,6 +78,12 @@ bool absent_or_string(json_object *doc, const char *key);
 
 /* True if member key is an array of strings. */
 bool all_strings(json_object *doc, const char *key);
+
+/* True if v is an object; for mend_items(). */
+bool json_is_object(json_object *v);
+
+/* Appends word behind a space; nothing for NULL or "": the joined texts that lists are searched in. */
+void add_word(struct buf *b, const char *word);
 
 /* Appends the document that text (a constant) holds. */
 void seed_text(json_object *array, const char *text);

@@ -1,0 +1,58 @@
+#include "api/user_lookup.h"
+
+#include "base/text.h"
+
+bool user_is_local_admin(struct request *r, const char *id)
+{
+	return text_equal_ci(id, local_admin_id(r->mem, r->config));
+}
+
+bool user_is_caller(struct request *r, const char *id)
+{
+	return text_equal_ci(id, r->who.id);
+}
+
+status user_find(struct request *r, const char *id, json_object **user, bool *has_row)
+{
+	status st = ST_NOT_FOUND;
+
+	if (text_is_uuid(id))
+		st = store_get(r->store, r->mem, &model_users, text_lower(r->mem, id), user);
+	*has_row = st == ST_OK;
+	if (st == ST_NOT_FOUND && user_is_local_admin(r, id)) {
+		*user = local_admin(r->mem, r->config);
+		return ST_OK;
+	}
+	return st;
+}
+
+struct target user_target_asked(struct request *r)
+{
+	return TARGET("user", req_param(r, "userId"), NULL);
+}
+
+struct target user_target(json_object *user)
+{
+	return TARGET("user", json_str(user, "id"), json_str(user, "email"));
+}
+
+json_object *user_snapshot(struct request *r, json_object *wire)
+{
+	json_object *o = json_new_object(r->mem);
+
+	json_set_str_opt(o, "disabledAt", json_str(wire, "disabledAt"));
+	json_set_copy(o, "groups", json_get(wire, "groups"));
+	json_set_copy(o, "resourceGrants", json_get(wire, "resourceGrants"));
+	json_set_copy(o, "roles", json_get(wire, "roles"));
+	return o;
+}
+
+status user_not_found(struct request *r, const char *name)
+{
+	return fail(r, 404, "User not found", "user_not_found", TARGET("user", req_param(r, "userId"), name), NULL);
+}
+
+status user_storage_failed(struct request *r, status st, const char *text, const char *other, struct target t)
+{
+	return fail(r, 503, text, st == ST_UNAVAILABLE ? "database_unavailable" : other, t, NULL);
+}

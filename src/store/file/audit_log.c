@@ -1,0 +1,483 @@
+/*
+ * The audit log: one event a line, oldest first, only ever appended to (contract 01 15).
+ *
+ * Lines are written under a lock of the file itself and cut off again when the disk is full, so that a line is torn
+ * only by a loss of power: such a one is skipped when read, and ended before the next is appended. Reading goes
+ * backwards in blocks of the file, never through a mapping: a writer may shorten the file at any time.
+ */
+#include "store/file/file.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOCK_WAIT_MS 5000
+#define PENDING_MAX (4u * 1024 * 1024)
+#define BLOCK 65536u
+
+/* Events stand in the order of their commits; createdAt may be older than a neighbour's by the length of a request. */
+#define DISORDER_MS 3600000
+
+/* ---- appending ----------------------------------------------------------------------------------------------------------- */
+
+/* The event with its texts cut to the columns of a database (01 15.2). */
+static void add_line(struct buf *lines, json_object *event)
+{
+	const struct model *m = &model_audit_events;
+	void *ctx = talloc_new(NULL);
+	json_object *copy = NULL;
+	size_t n;
+	char *text;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct model_field *f = &m->fields[i];
+		json_object *v = f->max > 0 ? model_value(event, f) : NULL;
+		const char *s, *cut;
+
+		if (!json_is_str(v))
+			continue;
+		s = json_object_get_string(v);
+		if (strlen(s) <= (size_t)f->max)
+			continue;
+		cut = text_cut(ctx, s, (size_t)f->max);
+		if (copy == NULL)
+			copy = json_clone(ctx, event);
+		model_set(copy, f, json_object_new_string(cut));
+	}
+	text = json_compact(ctx, copy != NULL ? copy : event, &n);
+	buf_add(lines, text, n);
+	buf_putc(lines, '\n');
+	talloc_free(ctx);
+}
+
+static void close_log(struct audit_log *a)
+{
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = -1;
+}
+
+/* True if path is still the file that is open: not after a log rotation. */
+static bool is_current(const struct audit_log *a)
+{
+	struct stat open_one, named;
+
+	return a->owner == getpid() && fstat(a->fd, &open_one) == 0 && stat(a->path, &named) == 0 &&
+	       open_one.st_ino == named.st_ino && open_one.st_dev == named.st_dev;
+}
+
+static bool open_log(struct audit_log *a)
+{
+	if (a->fd >= 0 && !is_current(a))
+		close_log(a);
+	if (a->fd < 0) {
+		a->fd = open(a->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+		a->owner = getpid();
+		a->synced = -1;
+	}
+	return a->fd >= 0;
+}
+
+/* True if the file ends in the middle of a line. */
+static bool is_torn(int fd, off_t size)
+{
+	char last;
+
+	return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+/* All or nothing; errno. */
+static bool append_bytes(int fd, const char *data, size_t n)
+{
+	struct stat st;
+	size_t done = 0;
+	int error;
+
+	if (fstat(fd, &st) != 0 || (is_torn(fd, st.st_size) && write(fd, "\n", 1) != 1))
+		return false;
+	while (done < n) {
+		ssize_t put = write(fd, data + done, n - done);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			break;
+		done += (size_t)put;
+	}
+	if (done == n)
+		return true;
+	error = errno;
+	if (ftruncate(fd, st.st_size) != 0)
+		log_warn("the audit log ends in a torn line: %s", strerror(errno));
+	errno = error;
+	return false;
+}
+
+static bool append_locked(struct audit_log *a, const char *data, size_t n)
+{
+	bool ok;
+	int error;
+
+	if (!open_log(a) || fs_lock(a->fd, LOCK_WAIT_MS) != ST_OK)
+		return false;
+	ok = append_bytes(a->fd, data, n);
+	error = errno;
+	fs_unlock(a->fd);
+	errno = error;
+	return ok;
+}
+
+/* Lines that could not be written are kept as long as they are not too many. */
+static void keep_pending(struct audit_log *a, struct buf *lines, int error)
+{
+	if (a->pending == NULL)
+		log_error("cannot write the audit log %s: %s; its events are kept in memory", a->path, strerror(error));
+	if (lines->len > PENDING_MAX) {
+		log_error("%zu bytes of audit events are lost: %s", lines->len, a->path);
+		return;
+	}
+	talloc_free(a->pending);
+	a->pending = talloc_steal(NULL, lines->data);
+	a->pending_len = lines->len;
+}
+
+void audit_append(struct file_store *s, json_object *events, bool durable)
+{
+	struct audit_log *a = &s->audit;
+	size_t count = events == NULL ? 0 : json_object_array_length(events);
+	struct buf lines;
+	void *ctx;
+
+	if (count == 0 && a->pending == NULL)
+		return;
+	ctx = talloc_new(NULL);
+	buf_init(&lines, ctx);
+	if (a->pending != NULL)
+		buf_add(&lines, a->pending, a->pending_len);
+	for (size_t i = 0; i < count; i++)
+		add_line(&lines, json_object_array_get_idx(events, i));
+	if (append_locked(a, lines.data, lines.len)) {
+		if (a->pending != NULL)
+			log_info("the audit log %s can be written again", a->path);
+		talloc_free(a->pending);
+		a->pending = NULL;
+		if (durable)
+			audit_sync(s);
+	} else {
+		keep_pending(a, &lines, errno);
+	}
+	talloc_free(ctx);
+}
+
+status audit_sync(struct file_store *s)
+{
+	struct audit_log *a = &s->audit;
+	struct stat st;
+
+	if (access(a->path, F_OK) != 0 && errno == ENOENT)
+		return ST_OK;
+	if (!open_log(a) || fstat(a->fd, &st) != 0)
+		return fs_failed("open", a->path, errno);
+	if (st.st_size == a->synced)
+		return ST_OK;
+	if (fdatasync(a->fd) != 0)
+		return fs_failed("sync", a->path, errno);
+	if (a->synced < 0) { /* a file just made has a name to be kept, too */
+		char *folder = fs_folder(NULL, a->path);
+		status done = fs_sync_folder(folder);
+
+		talloc_free(folder);
+		TRY(done);
+	}
+	a->synced = st.st_size;
+	return ST_OK;
+}
+
+/* ---- reading backwards ---------------------------------------------------------------------------------------------------- */
+
+struct reader {
+	void *ctx;
+	int fd;
+	off_t start; /* offset of data[0] in the file */
+	char *data;
+	size_t room;
+	size_t end; /* the next line ends before data[end] */
+};
+
+/* False (nothing to read) with errno 0 when there is no log yet. */
+static bool reader_open(struct reader *r, void *ctx, const char *path)
+{
+	struct stat st;
+
+	memset(r, 0, sizeof(*r));
+	r->ctx = ctx;
+	r->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (r->fd < 0) {
+		if (errno == ENOENT)
+			errno = 0;
+		return false;
+	}
+	if (fstat(r->fd, &st) != 0) {
+		close(r->fd);
+		return false;
+	}
+	r->start = st.st_size;
+	return true;
+}
+
+/* Puts the block before data[0] in front of what is left; false at the beginning of the file, or on an error. */
+static bool read_before(struct reader *r)
+{
+	size_t n = r->start > (off_t)BLOCK ? BLOCK : (size_t)r->start;
+	size_t got = 0;
+
+	if (n == 0)
+		return false;
+	if (r->end + n > r->room) {
+		r->room = (r->end + n) * 2;
+		r->data = mem_grow(r->ctx, r->data, char, r->room);
+	}
+	memmove(r->data + n, r->data, r->end);
+	while (got < n) {
+		ssize_t part = pread(r->fd, r->data + got, n - got, r->start - (off_t)n + (off_t)got);
+
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0) /* shortened meanwhile */
+			return false;
+		got += (size_t)part;
+	}
+	r->start -= (off_t)n;
+	r->end += n;
+	return true;
+}
+
+/* The line before the last one given. What follows the last line feed of the file is a torn line, or not yet whole. */
+static bool reader_next(struct reader *r, char **line, size_t *n)
+{
+	static const char feed = '\n';
+	size_t seen = 0;
+
+	for (;;) {
+		char *at = r->end > seen ? memrchr(r->data, feed, r->end - seen) : NULL;
+
+		if (at != NULL) {
+			*line = at + 1;
+			*n = r->end - (size_t)(*line - r->data);
+			r->end = (size_t)(at - r->data);
+			return true;
+		}
+		seen = r->end;
+		if (!read_before(r))
+			break;
+	}
+	if (r->end == 0 || r->start > 0)
+		return false;
+	*line = r->data;
+	*n = r->end;
+	r->end = 0;
+	return true;
+}
+
+/* ---- scanning --------------------------------------------------------------------------------------------------------------- */
+
+struct scan {
+	struct matcher matcher;
+	const char *needles[QUERY_MAX_FILTERS]; /* texts that a line must have to be worth parsing */
+	size_t needle_count;
+	int64_t oldest_ms; /* events older than this cannot match, nor any before them */
+};
+
+/* Texts whose JSON form is themselves. */
+static bool is_plain(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s < 0x20 || *s > 0x7e || *s == '"' || *s == '\\')
+			return false;
+	return true;
+}
+
+static status scan_init(struct scan *s, void *ctx, const struct query *q)
+{
+	memset(s, 0, sizeof(*s));
+	s->oldest_ms = INT64_MIN;
+	TRY(matcher_init(&s->matcher, &model_audit_events, q));
+	for (size_t i = 0; i < q->filter_count; i++) {
+		const struct condition *c = &s->matcher.conditions[i];
+		const struct filter *f = c->filter;
+
+		if (f->op == Q_EQ && c->field->type != M_TIME && is_plain(f->value))
+			s->needles[s->needle_count++] =
+				c->field->type == M_UUID ? text_lower(ctx, f->value) : f->value;
+		if ((f->op == Q_GE || f->op == Q_GT) && c->field->type == M_TIME && c->usable &&
+		    c->ms - DISORDER_MS > s->oldest_ms)
+			s->oldest_ms = c->ms - DISORDER_MS;
+	}
+	return ST_OK;
+}
+
+static bool worth_parsing(const struct scan *s, const char *line, size_t n)
+{
+	if (n == 0)
+		return false;
+	for (size_t i = 0; i < s->needle_count; i++)
+		if (memmem(line, n, s->needles[i], strlen(s->needles[i])) == NULL)
+			return false;
+	return true;
+}
+
+static json_object *parse_event(void *ctx, const char *line, size_t n)
+{
+	const struct model *m = &model_audit_events;
+	json_object *doc;
+
+	if (!json_parse(ctx, line, n, &doc) || !json_object_is_type(doc, json_type_object) ||
+	    (m->accept != NULL && !m->accept(doc)))
+		return NULL;
+	if (m->repair != NULL)
+		m->repair(doc);
+	return doc;
+}
+
+/* Is the event too old for anything before it to match? */
+static bool is_beyond(const struct scan *s, json_object *event)
+{
+	int64_t ms;
+
+	return s->oldest_ms != INT64_MIN && clock_parse(json_str(event, "createdAt"), CLOCK_LENIENT, &ms) &&
+	       ms < s->oldest_ms;
+}
+
+typedef bool (*event_fn)(void *state, json_object *event); /* false: enough */
+
+static status scan_log(struct file_store *store, const struct query *q, event_fn each, void *state)
+{
+	void *ctx = talloc_new(NULL);
+	struct scan s;
+	struct reader r;
+	char *line;
+	size_t n;
+	status st = scan_init(&s, ctx, q);
+	bool more = st == ST_OK;
+
+	if (more && !reader_open(&r, ctx, store->audit.path)) {
+		if (errno != 0)
+			st = fs_failed("read", store->audit.path, errno);
+		more = false;
+	}
+	if (!more) {
+		talloc_free(ctx);
+		return st;
+	}
+	if (!reader_next(&r, &line, &n)) /* the rest after the last line feed */
+		more = false;
+	while (more && reader_next(&r, &line, &n)) {
+		void *tmp;
+		json_object *event;
+
+		if (!worth_parsing(&s, line, n))
+			continue;
+		tmp = talloc_new(NULL);
+		event = parse_event(tmp, line, n);
+		if (event != NULL && matcher_holds(&s.matcher, event))
+			more = each(state, event);
+		else if (event != NULL && is_beyond(&s, event))
+			more = false;
+		talloc_free(tmp);
+	}
+	close(r.fd);
+	talloc_free(ctx);
+	return st;
+}
+
+/* ---- operations ------------------------------------------------------------------------------------------------------------- */
+
+struct listing {
+	const struct query *query;
+	struct page *page;
+	int64_t matched;
+};
+
+static bool take_event(void *state, json_object *event)
+{
+	struct listing *l = state;
+	const struct query *q = l->query;
+	int64_t offset = q->offset > 0 ? q->offset : 0;
+
+	if (l->matched++ >= offset && (q->limit < 0 || l->page->count < (uint64_t)q->limit)) {
+		json_push_ref(l->page->docs, event);
+		l->page->count++;
+	}
+	return q->want_total || q->limit < 0 || l->page->count < (uint64_t)q->limit;
+}
+
+status audit_list(struct file_store *s, const void *ctx, const struct query *q, struct page *out)
+{
+	struct listing l = {.query = q, .page = out};
+	status st = ST_OK;
+
+	out->docs = json_new_array(ctx);
+	out->count = 0;
+	if (q->limit != 0 || q->want_total)
+		st = scan_log(s, q, take_event, &l);
+	out->total = q->want_total ? l.matched : -1;
+	return st;
+}
+
+status audit_get(struct file_store *s, const void *ctx, const char *id, json_object **doc)
+{
+	struct page page;
+	struct query q;
+
+	query_init(&q);
+	query_where(&q, "id", Q_EQ, id);
+	q.limit = 1;
+	TRY(audit_list(s, ctx, &q, &page));
+	if (page.count == 0)
+		return ST_NOT_FOUND;
+	*doc = json_object_array_get_idx(page.docs, 0);
+	return ST_OK;
+}
+
+struct tally {
+	const struct query *query;
+	const struct model_field *field;
+	json_object *counts;
+	int64_t matched, counted;
+};
+
+static bool count_event(void *state, json_object *event)
+{
+	struct tally *t = state;
+	const struct query *q = t->query;
+
+	if (t->matched++ >= q->offset && (q->limit < 0 || t->counted < q->limit)) {
+		count_values(t->counts, t->field, event);
+		t->counted++;
+	}
+	return q->limit < 0 || t->counted < q->limit;
+}
+
+status audit_count_by(struct file_store *s, const void *ctx, const struct query *q, const char *field,
+		      json_object **out)
+{
+	void *tmp = talloc_new(NULL);
+	struct tally t = {.query = q, .field = model_field_find(&model_audit_events, field)};
+	status st = t.field == NULL ? ST_INTERNAL : ST_OK;
+
+	t.counts = json_new_object(tmp);
+	if (st == ST_OK)
+		st = scan_log(s, q, count_event, &t);
+	if (st == ST_OK)
+		*out = count_list(ctx, t.counts);
+	talloc_free(tmp);
+	return st;
+}

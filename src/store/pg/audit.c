@@ -1,0 +1,302 @@
+/*
+ * The end of a unit of work: writes and audit events committed together; events kept on disk while the database is
+ * away and moved in later (contract 01 15.2, 07 2.12; 09 D-66: audit never fails the request).
+ */
+#include "store/pg/pg.h"
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "model/enums.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOVE_BATCH 100
+
+/* ---- one event --------------------------------------------------------------------------------------------------- */
+
+static const char insert_sql[] =
+	"INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, actor_display_name, actor_roles,"
+	" actor_user_id, actor_context, after, before, correlation_ids, details, outcome, permission_id, reason,"
+	" target_id, target_name, target_type) VALUES ($1::uuid, $2::timestamptz, $3::text, $4::text, $5::text,"
+	" $6::text, coalesce($7::jsonb, '[]'), (SELECT u.id FROM users u WHERE u.id = $8::uuid FOR KEY SHARE),"
+	" coalesce($9::jsonb, '{}'), $10::jsonb, $11::jsonb, coalesce($12::jsonb, '{}'), coalesce($13::jsonb, '{}'),"
+	" $14::audit_outcome, $15::text, $16::text, $17::text, $18::text, $19::text) ON CONFLICT (id) DO NOTHING";
+
+enum { EVENT_PARAMS = 19 };
+
+static const char *event_time(const void *ctx, json_object *event)
+{
+	const char *given = json_str(event, "createdAt");
+	int64_t ms;
+
+	if (given == NULL || !clock_parse(given, CLOCK_LENIENT, &ms))
+		ms = clock_now_ms();
+	return param_time(ctx, ms);
+}
+
+static const char *event_id(const void *ctx, json_object *event)
+{
+	const char *id = param_uuid(json_str(event, "id"));
+	char fresh[UUID_SIZE];
+
+	if (id != NULL)
+		return id;
+	uuid_v7(fresh, clock_now_ms());
+	return mem_strdup(ctx, fresh);
+}
+
+/* Texts are cut to the width of their column (09 17.1). */
+void audit_add_insert(struct batch *batch, json_object *event)
+{
+	const void *ctx = batch->ctx;
+	json_object *actor = json_object_at(event, "actor"), *target = json_object_at(event, "target");
+	const char *outcome = json_str_or(event, "outcome", "");
+	const char *v[EVENT_PARAMS] = {
+		event_id(ctx, event),
+		event_time(ctx, event),
+		param_cut(ctx, json_str_or(event, "action", "unknown"), 160),
+		param_cut(ctx, json_str_or(actor, "type", "user"), 40),
+		param_cut(ctx, json_str(actor, "id"), 160),
+		param_cut(ctx, json_str(actor, "name"), 160),
+		param_json(ctx, json_array(actor, "roles")),
+		param_uuid(json_str(actor, "id")),
+		param_json(ctx, json_object_at(event, "actorContext")),
+		param_json(ctx, json_object_at(event, "after")),
+		param_json(ctx, json_object_at(event, "before")),
+		param_json(ctx, json_object_at(event, "correlationIds")),
+		param_json(ctx, json_object_at(event, "details")),
+		enum_has(enum_audit_outcome, outcome) ? outcome : "failed",
+		param_cut(ctx, json_str(event, "permission"), 120),
+		param_text(ctx, json_str(event, "reason")),
+		param_cut(ctx, json_str(target, "id"), 160),
+		param_cut(ctx, json_str(target, "name"), 160),
+		param_cut(ctx, json_str(target, "type"), 160),
+	};
+	const char **values = mem_array(ctx, const char *, EVENT_PARAMS);
+
+	memcpy(values, v, sizeof(v));
+	batch_add(batch, insert_sql, values, EVENT_PARAMS);
+}
+
+static size_t event_count(json_object *events)
+{
+	return json_object_is_type(events, json_type_array) ? json_object_array_length(events) : 0;
+}
+
+/* ---- commit ------------------------------------------------------------------------------------------------------ */
+
+/* Commits the writes without the events, which the database refuses and which go to the spool. */
+static status commit_without(struct pg *p, const void *ctx, json_object *events)
+{
+	struct batch b;
+	status st;
+
+	TRY(spool_append(&p->spool, events));
+	batch_init(&b, ctx);
+	batch_add_once(&b, "ROLLBACK TO SAVEPOINT audit");
+	b.commit = true;
+	return batch_exchange(p, &b, &st) == EXCHANGE_OK ? ST_OK : st;
+}
+
+/* Ends the open transaction with its events. Whatever comes out of it, it is over then. */
+static status commit_writes(struct pg *p, const void *ctx, json_object *events)
+{
+	size_t n = event_count(events);
+	enum exchange outcome;
+	struct batch b;
+	status st;
+
+	batch_init(&b, ctx);
+	if (n > 0)
+		batch_add_once(&b, "SAVEPOINT audit");
+	for (size_t i = 0; i < n; i++)
+		audit_add_insert(&b, json_object_array_get_idx(events, i));
+	b.commit = true;
+	outcome = batch_exchange(p, &b, &st);
+	if (outcome == EXCHANGE_ERROR && b.failed_at > 0 && b.failed_at < b.count)
+		st = commit_without(p, ctx, events);
+	if (outcome == EXCHANGE_LOST)
+		connection_drop(p);
+	if (st == ST_OK) {
+		p->unit = false;
+		return ST_OK;
+	}
+	pg_unit_rollback(p);
+	return st;
+}
+
+/* Events alone: one transaction, waited for only if durable. Should it fail, they are kept on disk. */
+static status commit_events(struct pg *p, const void *ctx, json_object *events, bool durable)
+{
+	struct batch b;
+
+	if (event_count(events) == 0)
+		return ST_OK;
+	batch_init(&b, ctx);
+	for (size_t i = 0; i < event_count(events); i++)
+		audit_add_insert(&b, json_object_array_get_idx(events, i));
+	b.begin = b.commit = durable;
+	return pg_run(p, &b) == ST_OK ? ST_OK : spool_append(&p->spool, events);
+}
+
+static status commit_inner(struct pg *p)
+{
+	return backend_file.dirty(p->inner) ? backend_file.commit(p->inner, NULL, true) : ST_OK;
+}
+
+/*
+ * Files and database cannot commit as one. With writes in both, the database goes first: it is the one that may
+ * refuse. Events alone never fail for long (spool), so files go first then.
+ */
+static status commit_all(struct pg *p, const void *ctx, json_object *events, bool durable)
+{
+	status st = p->failed;
+
+	if (st == ST_OK && p->unit) {
+		st = commit_writes(p, ctx, events);
+		if (st == ST_OK)
+			return commit_inner(p);
+	} else if (st == ST_OK) {
+		durable = durable || backend_file.dirty(p->inner);
+		st = commit_inner(p);
+		if (st == ST_OK)
+			return commit_events(p, ctx, events, durable);
+	}
+	pg_unit_rollback(p);
+	backend_file.rollback(p->inner);
+	return st;
+}
+
+status pg_commit(void *backend, json_object *events, bool durable)
+{
+	struct pg *p = backend;
+	void *ctx = talloc_new(NULL);
+	status st;
+
+	hint_drop(p);
+	st = commit_all(p, ctx, events, durable);
+	talloc_free(ctx);
+	return st;
+}
+
+/* ---- moving the spool in ----------------------------------------------------------------------------------------- */
+
+struct line {
+	char *text; /* with its line feed */
+	json_object *event;
+};
+
+static status insert_lines(struct pg *p, const void *ctx, const struct line *lines, size_t n)
+{
+	struct batch b;
+
+	batch_init(&b, ctx);
+	for (size_t i = 0; i < n; i++)
+		if (lines[i].event != NULL)
+			audit_add_insert(&b, lines[i].event);
+	b.begin = b.commit = true;
+	return b.count == 0 ? ST_OK : pg_run(p, &b);
+}
+
+static bool is_refused(status st)
+{
+	return st == ST_INVALID || st == ST_CONFLICT;
+}
+
+/* Moves lines in; one that the database will never take must not hold up the others. */
+static status move_lines(struct pg *p, const void *ctx, const struct line *lines, size_t n, int64_t *moved)
+{
+	status st = insert_lines(p, ctx, lines, n);
+
+	if (!is_refused(st)) {
+		if (st == ST_OK)
+			*moved += (int64_t)n;
+		return st;
+	}
+	for (size_t i = 0; i < n; i++) {
+		st = insert_lines(p, ctx, &lines[i], 1);
+		if (is_refused(st))
+			TRY(spool_reject(&p->spool, lines[i].text, strlen(lines[i].text)));
+		else if (st != ST_OK)
+			return st;
+		else
+			(*moved)++;
+	}
+	return ST_OK;
+}
+
+/* Reads up to MOVE_BATCH lines. A last line without line feed was never acknowledged; one that is no event is kept. */
+static status read_lines(struct pg *p, const void *ctx, FILE *f, struct line lines[MOVE_BATCH], size_t *n)
+{
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	*n = 0;
+	while (*n < MOVE_BATCH && (len = getline(&text, &size, f)) > 0) {
+		struct line *l = &lines[*n];
+
+		if (text[len - 1] != '\n')
+			break;
+		l->text = mem_strndup(ctx, text, (size_t)len);
+		if (json_parse(ctx, text, (size_t)len - 1, &l->event) && param_uuid(json_str(l->event, "id")) != NULL) {
+			(*n)++;
+			continue;
+		}
+		if (spool_reject(&p->spool, text, (size_t)len) != ST_OK) {
+			free(text);
+			return ST_UNAVAILABLE;
+		}
+	}
+	free(text);
+	return ST_OK;
+}
+
+static status move_file(struct pg *p, const char *path, int64_t *moved)
+{
+	FILE *f = fopen(path, "re");
+	status st = ST_OK;
+	size_t n = 1;
+
+	if (f == NULL) {
+		log_warn("cannot read %s", path);
+		return ST_UNAVAILABLE;
+	}
+	while (st == ST_OK && n > 0) {
+		void *ctx = talloc_new(NULL);
+		struct line lines[MOVE_BATCH];
+
+		st = read_lines(p, ctx, f, lines, &n);
+		if (st == ST_OK && n > 0)
+			st = move_lines(p, ctx, lines, n, moved);
+		talloc_free(ctx);
+	}
+	if (st == ST_OK && !ferror(f))
+		spool_done(path);
+	fclose(f);
+	return st;
+}
+
+status pg_audit_maintain(void *backend, int64_t *moved)
+{
+	struct pg *p = backend;
+	void *ctx = talloc_new(NULL);
+	status st = ST_OK;
+	char *path;
+	int lock;
+
+	*moved = 0;
+	lock = p->unit ? -1 : spool_lock(&p->spool);
+	while (lock >= 0 && st == ST_OK && (path = spool_next(&p->spool, ctx)) != NULL)
+		st = move_file(p, path, moved);
+	if (*moved > 0)
+		log_info("%lld audit events moved from the spool into the database", (long long)*moved);
+	if (lock >= 0)
+		close(lock);
+	talloc_free(ctx);
+	return st;
+}

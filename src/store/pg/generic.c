@@ -1,0 +1,216 @@
+/* Documents of any model read by id, listed, counted. */
+#include "store/pg/pg.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TALLY_AGAIN_MS 60000 /* how long a missing tally table is taken for missing */
+
+static status unknown_field(const struct model *m, const char *name)
+{
+	log_error("query of %s: no field %s", m->name, name);
+	return ST_INTERNAL;
+}
+
+status query_check(const struct model *m, const struct query *q)
+{
+	for (size_t i = 0; i < q->filter_count; i++)
+		if (model_field_find(m, q->filters[i].field) == NULL)
+			return unknown_field(m, q->filters[i].field);
+	for (size_t i = 0; i < q->sort_count; i++)
+		if (model_field_find(m, q->sort[i].field) == NULL)
+			return unknown_field(m, q->sort[i].field);
+	for (size_t i = 0; i < q->any_count; i++)
+		for (size_t k = 0; k < q->any[i].count; k++)
+			if (model_field_find(m, q->any[i].fields[k]) == NULL)
+				return unknown_field(m, q->any[i].fields[k]);
+	return ST_OK;
+}
+
+/* ---- one document ------------------------------------------------------------------------------------------------ */
+
+bool get_add(struct batch *batch, const struct model *m, const char *id, bool optional, size_t *call)
+{
+	const struct model_field *f = model_field_find(m, m->id);
+	const char *text = param_text(batch->ctx, id);
+	struct sql s;
+
+	/* No row has an id with bytes that are no UTF-8, which is what a changed text means. */
+	if (strcmp(text, id) != 0 || (f->type == M_UUID && param_uuid(id) == NULL))
+		return false;
+	sql_init(&s, batch->ctx);
+	sql_put(&s, "SELECT ");
+	sql_columns(&s, m, NULL);
+	sql_printf(&s, " FROM %s t WHERE t.%s = ", m->table, f->column);
+	sql_param(&s, text, sql_type(f));
+	sql_constant(&s, m, " AND ");
+	*call = optional ? batch_add_optional(batch, s.text.data, s.params.values, s.params.count)
+			 : batch_add(batch, s.text.data, s.params.values, s.params.count);
+	return true;
+}
+
+status pg_get(void *backend, const void *ctx, const struct model *m, const char *id, json_object **doc)
+{
+	struct pg *p = backend;
+	const struct hint *hint;
+	struct batch b;
+	size_t call;
+
+	*doc = NULL;
+	if (m->table == NULL)
+		return backend_file.get(p->inner, ctx, m, id, doc);
+	hint = hint_find(p, m, id);
+	if (hint != NULL) {
+		*doc = hint->doc == NULL ? NULL : json_clone(ctx, hint->doc);
+		return hint->doc == NULL ? ST_NOT_FOUND : ST_OK;
+	}
+	batch_init(&b, ctx);
+	if (!get_add(&b, m, id, false, &call))
+		return ST_NOT_FOUND;
+	TRY(pg_read(p, &b));
+	if (batch_rows(&b, call) == 0)
+		return ST_NOT_FOUND;
+	*doc = row_document(ctx, m, b.calls[call].result, 0, 0);
+	return ST_OK;
+}
+
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
+
+static size_t add_select(struct batch *b, const struct model *m, const struct query *q)
+{
+	struct sql s;
+
+	sql_init(&s, b->ctx);
+	sql_put(&s, "SELECT ");
+	sql_columns(&s, m, NULL);
+	sql_printf(&s, " FROM %s t", m->table);
+	sql_where(&s, m, q);
+	sql_order(&s, m, q);
+	sql_limit(&s, q);
+	if (q->lock)
+		sql_lock(&s, q);
+	return batch_add(b, s.text.data, s.params.values, s.params.count);
+}
+
+static size_t add_count(struct batch *b, const struct model *m, const struct query *q)
+{
+	struct sql s;
+
+	sql_init(&s, b->ctx);
+	sql_printf(&s, "SELECT count(*) FROM %s t", m->table);
+	sql_where(&s, m, q);
+	return batch_add(b, s.text.data, s.params.values, s.params.count);
+}
+
+/* True if the number of all recordings is wanted, which is kept and need not be counted. */
+static bool wants_tally(const struct pg *p, const struct model *m, const struct query *q)
+{
+	return m == &model_recordings && q->filter_count == 0 && q->any_count == 0 && q->search == NULL &&
+	       q->scope == NULL && !p->unit && clock_mono_ms() >= p->no_tally_until_ms;
+}
+
+static size_t add_tally(struct batch *b)
+{
+	return batch_add_optional(b, "SELECT coalesce(sum(n), 0) FROM rakkr_fcgi.tally WHERE name = 'recordings'",
+				  NULL, 0);
+}
+
+static int64_t cell_int(const struct batch *b, size_t call)
+{
+	const char *text = batch_cell(b, call, 0, 0);
+
+	return text == NULL ? 0 : strtoll(text, NULL, 10);
+}
+
+/* Counts in a round trip of its own: the tally is not there. */
+static status count_instead(struct pg *p, const void *ctx, const struct model *m, const struct query *q, int64_t *n)
+{
+	struct batch b;
+	size_t call;
+
+	p->no_tally_until_ms = clock_mono_ms() + TALLY_AGAIN_MS;
+	batch_init(&b, ctx);
+	call = add_count(&b, m, q);
+	TRY(pg_read(p, &b));
+	*n = cell_int(&b, call);
+	return ST_OK;
+}
+
+status pg_list(void *backend, const void *ctx, const struct model *m, const struct query *q, struct page *out)
+{
+	struct pg *p = backend;
+	bool counts = q->want_total && (q->limit >= 0 || q->offset > 0);
+	bool tally = counts && wants_tally(p, m, q);
+	struct batch b;
+	size_t list, total = 0;
+
+	*out = (struct page){.total = -1};
+	if (m->table == NULL)
+		return backend_file.list(p->inner, ctx, m, q, out);
+	TRY(query_check(m, q));
+	batch_init(&b, ctx);
+	list = add_select(&b, m, q);
+	if (counts)
+		total = tally ? add_tally(&b) : add_count(&b, m, q);
+	TRY(q->lock ? pg_write(p, &b) : pg_read(p, &b));
+	out->docs = row_documents(ctx, m, b.calls[list].result, 0);
+	out->count = json_object_array_length(out->docs);
+	if (!q->want_total)
+		return ST_OK;
+	if (tally && batch_rows(&b, total) == 0)
+		return count_instead(p, ctx, m, q, &out->total);
+	out->total = counts ? cell_int(&b, total) : (int64_t)out->count;
+	return ST_OK;
+}
+
+/* ---- counts by value --------------------------------------------------------------------------------------------- */
+
+static void put_counted(struct sql *s, const struct model *m, const struct model_field *f)
+{
+	if (f->type != M_TEXTS) {
+		sql_field_text(s, f);
+		sql_printf(s, " AS v FROM %s t", m->table);
+		return;
+	}
+	sql_printf(s, "CASE WHEN jsonb_typeof(e) = 'string' THEN e #>> '{}' END AS v FROM %s t"
+		      " CROSS JOIN LATERAL jsonb_array_elements(",
+		   m->table);
+	sql_field_array(s, f);
+	sql_put(s, ") e");
+}
+
+status pg_count_by(void *backend, const void *ctx, const struct model *m, const struct query *q, const char *field,
+		   json_object **out)
+{
+	struct pg *p = backend;
+	const struct model_field *f = model_field_find(m, field);
+	struct batch b;
+	struct sql s;
+	size_t call;
+
+	if (m->table == NULL)
+		return backend_file.count_by(p->inner, ctx, m, q, field, out);
+	if (f == NULL)
+		return unknown_field(m, field);
+	TRY(query_check(m, q));
+	sql_init(&s, ctx);
+	sql_put(&s, "SELECT v, count(*) FROM (SELECT ");
+	put_counted(&s, m, f);
+	sql_where(&s, m, q);
+	sql_put(&s, ") x WHERE v IS NOT NULL GROUP BY v");
+	batch_init(&b, ctx);
+	call = batch_add(&b, s.text.data, s.params.values, s.params.count);
+	TRY(pg_read(p, &b));
+	*out = json_new_array(ctx);
+	for (int row = 0; row < batch_rows(&b, call); row++) {
+		json_object *item = json_object_new_object();
+
+		json_set_str(item, "value", batch_cell(&b, call, row, 0));
+		json_set_int(item, "count", strtoll(batch_cell(&b, call, row, 1), NULL, 10));
+		json_object_array_add(*out, item);
+	}
+	return ST_OK;
+}
