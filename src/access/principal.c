@@ -17,8 +17,8 @@ static bool same_id(const char *a, const char *b)
 
 void principal_anonymous(struct principal *p)
 {
-	/* One empty list a thread, never freed: json-c does not count references across threads. */
-	static _Thread_local json_object *no_roles;
+	/* One empty list a process, never freed. The stream process has threads, but serves requests one at a time. */
+	static json_object *no_roles;
 
 	if (no_roles == NULL)
 		no_roles = json_object_new_array();

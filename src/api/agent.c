@@ -485,6 +485,6 @@ const struct route agent_routes[] = {
              .telemetry = true),
     NODE_ROW("GET", "/api/v1/nodes/:nodeId/channel-map-assignments", "nodes.channel_map_assignments.read",
              agent_channel_maps, READS_NODE),
-    NODE_ROW("POST", "/api/v1/nodes/:nodeId/heartbeat", "nodes.heartbeat", agent_heartbeat, .telemetry = false),
+    NODE_ROW("POST", "/api/v1/nodes/:nodeId/heartbeat", "nodes.heartbeat", agent_heartbeat, .unfailing = true),
     {.method = NULL},
 };

@@ -32,7 +32,8 @@ struct route {
 	const struct model *prefetch; /* this document (id = prefetch_param) will be read: one round trip less */
 	const char *prefetch_param;
 	bool stream;		  /* belongs to the stream process (long-lived) */
-	bool telemetry;		  /* leaves nothing in the store: its audit events may reach the disk up to 1 s later */
+	bool telemetry; /* may leave nothing in the store: its audit events may then reach the disk up to 1 s later */
+	bool unfailing; /* a node's sign of life: answered as taken even when the store is lost at the end (08 Trap 1) */
 };
 
 /* Tables of api/<family>.c, each ending with a row whose method is NULL, in the order in which they are tried. */

@@ -16,7 +16,7 @@ void buf_init(struct buf *b, const void *ctx);
 void buf_add(struct buf *b, const void *data, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
-void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3), nonnull(1, 2)));
 /* Reserves n more bytes and returns where they start; the caller writes and then adds to len. */
 char *buf_reserve(struct buf *b, size_t n);
 

@@ -252,8 +252,11 @@ static void finish(struct request *r)
 	if (s == ST_OK)
 		return;
 	log_warn("%s %s: cannot commit: %s", r->method, r->path, status_name(s));
-	if (!wrote && r->who.kind == WHO_NODE)
+	if (r->who.kind == WHO_NODE && (!wrote || r->route->unfailing)) {
+		if (wrote && store_commit(r->store, r->audit, true) != ST_OK) /* the events alone can go to the spool */
+			log_error("%s %s: its audit events are lost", r->method, r->path);
 		return;
+	}
 	r->reply.header_count = 0;
 	reply_status(r, s);
 }

@@ -81,7 +81,6 @@ Test(recordings, unknown_ids)
 	must(post("/api/v1/recordings/rec_none/stop", admin(), NULL), 404);
 	cr_expect_str_eq(j_str(audit_last("recordings.stop.failed", "rec_none"), "reason"), "recording_not_found");
 	must(get(fmt("/api/v1/recordings/%0300d", 1), admin()), 404);
-	must(get("/api/v1/recordings/a%00b", admin()), 404);
 	must(get("/api/v1/recordings/..%2f..%2fetc%2fpasswd/file", admin()), 404);
 }
 
@@ -289,6 +288,7 @@ Test(recordings, filters_and_order)
 	start_with(&n, ",\"name\":\"b1\",\"folder\":\"Alpha/One\",\"tags\":[\"Red\"]");
 	start_with(&n, ",\"name\":\"A2\",\"folder\":\"alpha/two\",\"tags\":[\"red\",\"blue\"]");
 	struct take c = start_with(&n, ",\"name\":\"_3\",\"folder\":\"50%_x\\\\y\",\"tags\":[]");
+	must(post(fmt("%s/cancelled", c.job_path), n.token, NULL), 200);
 	must(upload(&n, &c, &file, "x.wav"), 201);
 	expect_list(&n, "&sortBy=name", "_3 A2 b1");
 	expect_list(&n, "&sortBy=name&sortOrder=desc", "b1 A2 _3");
@@ -305,7 +305,7 @@ Test(recordings, filters_and_order)
 	expect_list(&n, "&cacheState=cached", "_3");
 	expect_list(&n, "&cacheState=missing&sortBy=name", "A2 b1");
 	expect_list(&n, "&status=cached", "_3");
-	expect_list(&n, "&healthStatus=healthy", "_3");
+	expect_list(&n, "&healthStatus=warning", "_3");
 	expect_list(&n, "&recordedFrom=2999", "");
 	expect_list(&n, "&recordedTo=2999-01-01&sortBy=name", "_3 A2 b1");
 	expect_list(&n, "&recordedFrom=%202001-02-03T04:05:06%2B02:00&sortBy=name", "_3 A2 b1");
@@ -552,10 +552,9 @@ Test(recordings, file_names)
 	must(upload(&n, &t, &file, "x.WAV"), 201);
 	struct response r = get(fmt("%s/file", t.recording_path), admin());
 	must(r, 200);
-	cr_expect_eq(strncmp(header(&r, "Content-Disposition"), "attachment; filename=\"Gemeinde_rat_ ___.wav\"", 45), 0,
-	             "%s", header(&r, "Content-Disposition"));
-	cr_expect_not_null(strstr(header(&r, "Content-Disposition"),
-	                          "filename*=UTF-8''Gemeinde%22rat%3A%20%C3%BC%F0%9F%98%80.wav"));
+	cr_expect_str_eq(header(&r, "Content-Disposition"),
+	                 "attachment; filename=\"Gemeinde_rat_ ___.wav\"; "
+	                 "filename*=UTF-8''Gemeinde%22rat%3A%20%C3%BC%F0%9F%98%80.wav");
 	r = get(fmt("%s/stream", t.recording_path), admin());
 	cr_expect_str_eq(header(&r, "Content-Type"), "audio/wav");
 	cr_expect_eq(r.len, file.len);
@@ -569,6 +568,7 @@ Test(recordings, a_file_that_is_gone_or_outside)
 	struct response r = get(fmt("%s/file", t.recording_path), admin());
 	must(r, 409);
 	cr_expect_str_eq(r.body, "{\"error\":\"Recording is not cached\"}");
+	cr_assert_str_eq(claim_next(&n), t.job_id);
 	must(upload(&n, &t, &file, "x.wav"), 201);
 	if (!on_postgres())
 		return;

@@ -1,10 +1,8 @@
 /* The flat-file store: layouts, unknown and broken content, several processes, kill -9, full disks, the audit log. */
-#include "base/clock.h"
-#include "base/crypto.h"
-#include "base/mem.h"
+#include "unit/store_common.h"
+
 #include "store/backend.h"
 
-#include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -87,6 +85,27 @@ static void *open_store(void)
 	return s;
 }
 
+/* ---- what both backends do alike --------------------------------------------------------------------------------------- */
+
+static struct store *store_file_open(void)
+{
+	const char *error = NULL;
+	struct store *s = store_open(mem, config, &error);
+
+	cr_assert_not_null(s, "%s", error);
+	cr_assert_not(store_is_database(s));
+	return s;
+}
+
+static void store_file_close(struct store *s)
+{
+	talloc_free(s);
+}
+
+STORE_COMMON_TESTS(store_file)
+
+/* ---- files ------------------------------------------------------------------------------------------------------------- */
+
 static char *slurp(const char *path, size_t *n)
 {
 	FILE *f = fopen(path, "re");
@@ -129,7 +148,7 @@ static void copy_fixtures(void)
 	}
 }
 
-static json_object *parse(const char *text)
+static json_object *from_json(const char *text)
 {
 	json_object *o = NULL;
 
@@ -139,7 +158,7 @@ static json_object *parse(const char *text)
 
 static json_object *schedule(const char *id, const char *name)
 {
-	json_object *o = parse("{\"enabled\":true,\"folderTemplate\":\"F\",\"id\":\"\",\"name\":\"\",\"nodeId\":\"n1\","
+	json_object *o = from_json("{\"enabled\":true,\"folderTemplate\":\"F\",\"id\":\"\",\"name\":\"\",\"nodeId\":\"n1\","
 			       "\"recurrence\":{\"mode\":\"manual\"},\"recordingProfileId\":\"voice-mp3-vbr\","
 			       "\"retentionPolicyId\":\"r\",\"room\":\"Hall\",\"tags\":[],\"timezone\":\"UTC\","
 			       "\"titleTemplate\":\"T\",\"uploadPolicyId\":\"u\",\"watchdogPolicyId\":\"w\"}");
@@ -151,7 +170,7 @@ static json_object *schedule(const char *id, const char *name)
 
 static json_object *recording(const char *id)
 {
-	json_object *o = parse("{\"cached\":false,\"durationSeconds\":0,\"folder\":\"F\",\"healthStatus\":\"unknown\","
+	json_object *o = from_json("{\"cached\":false,\"durationSeconds\":0,\"folder\":\"F\",\"healthStatus\":\"unknown\","
 			       "\"id\":\"\",\"name\":\"R\",\"nodeId\":\"n1\",\"recordedAt\":\"2026-01-02T03:04:05.000Z\","
 			       "\"source\":\"ad_hoc\",\"status\":\"recording\",\"tags\":[]}");
 
@@ -161,7 +180,7 @@ static json_object *recording(const char *id)
 
 static json_object *job(const char *id, const char *recording_id)
 {
-	json_object *o = parse("{\"command\":{\"captureChannels\":2,\"captureDevice\":\"d\",\"captureFormat\":\"S16_LE\","
+	json_object *o = from_json("{\"command\":{\"captureChannels\":2,\"captureDevice\":\"d\",\"captureFormat\":\"S16_LE\","
 			       "\"captureSampleRate\":48000,\"durationSeconds\":60,\"outputFileName\":\"a.wav\","
 			       "\"type\":\"alsa_capture\"},\"createdAt\":\"2026-01-02T03:04:05.000Z\",\"id\":\"\","
 			       "\"nodeId\":\"n1\",\"recordingId\":\"\",\"status\":\"queued\"}");
@@ -187,7 +206,7 @@ static status update_one(void *s, const struct model *m, const char *id, const c
 
 	query_init(&q);
 	query_where(&q, m->id, Q_EQ, id);
-	return OPS.update(s, mem, m, &q, parse(patch), out, NULL);
+	return OPS.update(s, mem, m, &q, from_json(patch), out, NULL);
 }
 
 /* The text of a file without the line of its "updatedAt" of the file itself. */
@@ -371,7 +390,7 @@ Test(store_file, waveforms_come_back)
 	struct query q;
 	struct page page;
 
-	json_object_object_add(o, "waveformPreview", json_object_get(parse(waveform)));
+	json_object_object_add(o, "waveformPreview", json_object_get(from_json(waveform)));
 	cr_assert_eq(OPS.insert(s, mem, &model_recordings, o, NULL), ST_OK);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	for (int i = 0; i < 3; i++) {
@@ -491,7 +510,7 @@ static void *store_with_recordings(void)
 		json_set_str(o, "scheduleId", i % 2 == 0 ? "s1" : "s2");
 		json_set_str(o, "nodeId", i < 4 ? "n1" : "n2");
 		if (i == 2)
-			json_object_object_add(o, "tags", json_object_get(parse("[\"Voice\",\"x\"]")));
+			json_object_object_add(o, "tags", json_object_get(from_json("[\"Voice\",\"x\"]")));
 		cr_assert_eq(OPS.insert(s, mem, &model_recordings, o, NULL), ST_OK);
 	}
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
@@ -584,7 +603,7 @@ Test(store_file, scopes_cut_recordings_and_jobs)
 
 static const char *sign_in(void *s, const char *hash, int64_t expires_ms)
 {
-	json_object *user = parse("{\"id\":\"" USER_ID "\",\"email\":\"ann@example.org\",\"name\":\"Ann\","
+	json_object *user = from_json("{\"id\":\"" USER_ID "\",\"email\":\"ann@example.org\",\"name\":\"Ann\","
 				  "\"provider\":\"local\",\"passwordHash\":\"h\",\"groups\":[{\"id\":\"av\",\"name\":\"av\"}],"
 				  "\"resourceGrants\":[{\"resourceType\":\"room\",\"resourceId\":\"X\"}]}");
 	json_object *session = json_new_object(mem);
@@ -643,10 +662,10 @@ Test(store_file, access_and_policies)
 	struct page page;
 
 	sign_in(s, "hash", now + 60000);
-	cr_assert_eq(OPS.access_write(s, mem, USER_ID, parse("[\"viewer\",\"viewer\"]"), parse("[]"),
-				      parse("[{\"id\":\"av\",\"name\":\"av\"},{\"id\":\"g2\",\"name\":\"g2\"}]")), ST_OK);
-	cr_assert_eq(OPS.access_write(s, mem, "nobody", parse("[]"), parse("[]"), parse("[]")), ST_NOT_FOUND);
-	cr_assert_eq(OPS.policies_replace(s, mem, parse("[{\"effect\":\"deny\",\"subjectType\":\"group\",\"subjectId\":\"g2\","
+	cr_assert_eq(OPS.access_write(s, mem, USER_ID, from_json("[\"viewer\",\"viewer\"]"), from_json("[]"),
+				      from_json("[{\"id\":\"av\",\"name\":\"av\"},{\"id\":\"g2\",\"name\":\"g2\"}]")), ST_OK);
+	cr_assert_eq(OPS.access_write(s, mem, "nobody", from_json("[]"), from_json("[]"), from_json("[]")), ST_NOT_FOUND);
+	cr_assert_eq(OPS.policies_replace(s, mem, from_json("[{\"effect\":\"deny\",\"subjectType\":\"group\",\"subjectId\":\"g2\","
 							"\"resourceType\":\"node\",\"resourceId\":\"n1\"},"
 							"{\"effect\":\"allow\",\"subjectType\":\"user\",\"subjectId\":\"x\","
 							"\"resourceType\":\"*\",\"resourceId\":\"*\"}]"), USER_ID), ST_OK);
@@ -660,8 +679,8 @@ Test(store_file, access_and_policies)
 	query_init(&q);
 	cr_assert_eq(OPS.list(s, mem, &model_access_policies, &q, &page), ST_OK);
 	cr_assert_str_eq(json_str(json_object_array_get_idx(page.docs, 0), "effect"), "deny");
-	cr_assert_eq(OPS.policies_replace(s, mem, parse("[]"), NULL), ST_OK);
-	user = parse("{\"email\":\"ann@example.org\",\"name\":\"Other\",\"provider\":\"local\",\"passwordHash\":\"p\","
+	cr_assert_eq(OPS.policies_replace(s, mem, from_json("[]"), NULL), ST_OK);
+	user = from_json("{\"email\":\"ann@example.org\",\"name\":\"Other\",\"provider\":\"local\",\"passwordHash\":\"p\","
 		     "\"roles\":[\"admin\"],\"groups\":[],\"resourceGrants\":[]}");
 	cr_assert_eq(OPS.user_create(s, mem, user, NULL), ST_CONFLICT);
 	json_set_str(user, "email", "bob@example.org");
@@ -676,9 +695,9 @@ Test(store_file, access_and_policies)
 	cr_assert_eq(count_all(s, &model_sessions), 0, "removed with the user");
 }
 
-static json_object *enroll(void *s, const char *id, const char *hash)
+static json_object *enroll_node(void *s, const char *id, const char *hash)
 {
-	json_object *node = parse("{\"agentVersion\":\"1\",\"alias\":\"A\",\"hostname\":\"h\",\"interfaces\":[{\"alias\":\"I\","
+	json_object *node = from_json("{\"agentVersion\":\"1\",\"alias\":\"A\",\"hostname\":\"h\",\"interfaces\":[{\"alias\":\"I\","
 				  "\"backend\":\"alsa\",\"channelCount\":2,\"channels\":[],\"id\":\"if1\",\"sampleRates\":[],"
 				  "\"systemName\":\"sys\"}],\"ipAddresses\":[],\"location\":{\"room\":\"R\",\"site\":\"S\"},"
 				  "\"status\":\"offline\",\"tags\":[]}");
@@ -695,7 +714,7 @@ static json_object *enroll(void *s, const char *id, const char *hash)
 Test(store_file, nodes_and_credentials)
 {
 	void *s = open_store();
-	json_object *node = enroll(s, "n1", "h1"), *before, *after, *found;
+	json_object *node = enroll_node(s, "n1", "h1"), *before, *after, *found;
 	struct targets t = {0};
 	struct query q;
 	struct page page;
@@ -706,25 +725,25 @@ Test(store_file, nodes_and_credentials)
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	cr_assert_eq(OPS.credential_find(s, mem, "h1", 0, &found), ST_OK);
 	cr_assert_str_eq(json_str(found, "nodeId"), "n1");
-	cr_assert_eq(OPS.node_heartbeat(s, mem, "n1", parse("{\"agentVersion\":\"2\",\"hostname\":\"h2\",\"ipAddresses\":"
+	cr_assert_eq(OPS.node_heartbeat(s, mem, "n1", from_json("{\"agentVersion\":\"2\",\"hostname\":\"h2\",\"ipAddresses\":"
 							    "[\"10.0.0.1\"],\"status\":\"online\",\"alias\":\"no\"}"),
 					1750000000000, &before, &after), ST_OK);
 	cr_assert_str_eq(json_str(before, "status"), "offline");
 	cr_assert_str_eq(json_str(after, "status"), "online");
 	cr_assert_str_eq(json_str(after, "alias"), "A");
 	cr_assert_str_eq(json_str(after, "lastSeenAt"), "2025-06-15T15:06:40.000Z");
-	cr_assert_eq(OPS.node_heartbeat(s, mem, "nx", parse("{}"), 0, &before, &after), ST_NOT_FOUND);
+	cr_assert_eq(OPS.node_heartbeat(s, mem, "nx", from_json("{}"), 0, &before, &after), ST_NOT_FOUND);
 	cr_assert_eq(OPS.interface_update(s, mem, "n1", "if1",
-					  parse("{\"alias\":\"Box\",\"serialNumber\":null,\"channels\":[{\"index\":2,"
+					  from_json("{\"alias\":\"Box\",\"serialNumber\":null,\"channels\":[{\"index\":2,"
 						"\"alias\":\"Right\"},{\"index\":9,\"alias\":\"No\"}]}"), 0, &after), ST_OK);
 	node = json_object_array_get_idx(json_array(after, "interfaces"), 0);
 	cr_assert_str_eq(json_str(node, "alias"), "Box");
 	cr_assert_str_eq(json_compact(mem, json_array(node, "channels"), NULL),
 			 "[{\"alias\":\"Channel 1\",\"index\":1},{\"alias\":\"Right\",\"index\":2}]");
-	cr_assert_eq(OPS.interface_update(s, mem, "n1", "if9", parse("{}"), 0, &after), ST_NOT_FOUND);
+	cr_assert_eq(OPS.interface_update(s, mem, "n1", "if9", from_json("{}"), 0, &after), ST_NOT_FOUND);
 	cr_assert_eq(OPS.expand(s, mem, "channel", "if1:2", &t), ST_OK);
 	cr_assert_eq(t.count, 6, "channel, interface, node, site, room, site/room");
-	cr_assert_eq(OPS.credential_rotate(s, mem, "n1", parse("{\"nodeId\":\"n1\",\"tokenHash\":\"h2\",\"tokenPrefix\":\"p\"}"),
+	cr_assert_eq(OPS.credential_rotate(s, mem, "n1", from_json("{\"nodeId\":\"n1\",\"tokenHash\":\"h2\",\"tokenPrefix\":\"p\"}"),
 					   1750000000000), ST_OK);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	cr_assert_eq(OPS.credential_find(s, mem, "h1", 0, &found), ST_NOT_FOUND);
@@ -747,7 +766,7 @@ Test(store_file, health_follows_the_unresolved_events)
 	cr_assert_eq(OPS.health_sync(s, mem, "r", &doc), ST_OK);
 	cr_assert_str_eq(json_str(doc, "healthStatus"), "healthy");
 	cr_assert_eq(OPS.insert(s, mem, &model_health_events,
-				parse("{\"type\":\"t\",\"severity\":\"critical\",\"recordingId\":\"r\",\"status\":\"open\","
+				from_json("{\"type\":\"t\",\"severity\":\"critical\",\"recordingId\":\"r\",\"status\":\"open\","
 				      "\"openedAt\":\"2026-01-01T00:00:00Z\"}"), &event), ST_OK);
 	cr_assert(json_has(event, "resolvedAt"));
 	cr_assert_eq(OPS.health_sync(s, mem, "r", &doc), ST_OK);
@@ -808,7 +827,7 @@ Test(store_file, one_of_fifty_claims_wins)
 			query_init(&q);
 			query_where(&q, "status", Q_EQ, "queued");
 			q.limit = 1;
-			if (OPS.update(mine, mem, &model_jobs, &q, parse("{\"status\":\"running\"}"), &page, NULL) != ST_OK ||
+			if (OPS.update(mine, mem, &model_jobs, &q, from_json("{\"status\":\"running\"}"), &page, NULL) != ST_OK ||
 			    OPS.commit(mine, NULL, true) != ST_OK)
 				_exit(2);
 			_exit(page.count == 1);
@@ -975,7 +994,7 @@ Test(store_file, a_full_disk_changes_nothing)
 
 static json_object *event(int i, const char *action, const char *actor)
 {
-	json_object *o = parse("{\"action\":\"\",\"actor\":{\"id\":\"\",\"name\":\"Ann\",\"roles\":[\"owner\"],\"type\":\"user\"},"
+	json_object *o = from_json("{\"action\":\"\",\"actor\":{\"id\":\"\",\"name\":\"Ann\",\"roles\":[\"owner\"],\"type\":\"user\"},"
 			       "\"actorContext\":{},\"createdAt\":\"\",\"details\":{\"method\":\"GET\"},\"id\":\"\","
 			       "\"outcome\":\"succeeded\",\"target\":{\"type\":\"controller\"}}");
 	char id[UUID_SIZE];
