@@ -63,8 +63,7 @@ status expand_demo_node(const void *ctx, struct store *s, const struct principal
 	return st;
 }
 
-/* An interface of node by id, NULL if it has none. */
-static json_object *interface_of(json_object *node, const char *id)
+json_object *expand_interface(json_object *node, const char *id)
 {
 	json_object *list = json_array(node, "interfaces");
 
@@ -77,8 +76,7 @@ static json_object *interface_of(json_object *node, const char *id)
 	return NULL;
 }
 
-/* Adds what a channel id "<interface>:<index>" or "<node>:<interface>:<index>" of node stands for. */
-static bool add_channel(const void *ctx, struct targets *t, json_object *node, const char *id)
+bool expand_channel(const void *ctx, struct targets *t, json_object *node, const char *id)
 {
 	json_object *list = json_array(node, "interfaces");
 	const char *node_id = json_str_or(node, "id", "");
@@ -164,9 +162,9 @@ static status add_demo(const void *ctx, struct store *s, const struct principal 
 	if (strcmp(type, "node") == 0)
 		uses = strcmp(id, demo_id) == 0;
 	else if (strcmp(type, "interface") == 0)
-		uses = !has_node(t) && interface_of(node, id) != NULL;
+		uses = !has_node(t) && expand_interface(node, id) != NULL;
 	else if (strcmp(type, "channel") == 0)
-		uses = !has_node(t) && add_channel(ctx, t, node, id);
+		uses = !has_node(t) && expand_channel(ctx, t, node, id);
 	else
 		TRY(uses_demo(ctx, s, type, id, &uses));
 	if (uses)

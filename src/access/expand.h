@@ -7,6 +7,15 @@
 /* N(node): node, site, room, site/room. */
 void expand_node(const void *ctx, struct targets *t, json_object *node);
 
+/* The interface of a node by id, NULL if it has none of that id. */
+json_object *expand_interface(json_object *node, const char *id);
+
+/*
+ * Adds the channel and interface that id, "<interface>:<index>" or "<node>:<interface>:<index>", names in node; false
+ * if the node has no such channel.
+ */
+bool expand_channel(const void *ctx, struct targets *t, json_object *node, const char *id);
+
 /* True if targets of this type stand for more than themselves. */
 bool expand_has_parents(const char *type);
 

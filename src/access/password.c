@@ -13,12 +13,12 @@
 #include <string.h>
 
 /*
- * New hashes: 24 MiB and three passes take about as long as the scrypt hashes of an existing installation, so that the
+ * New hashes: 27 MiB and two passes take as long as the scrypt hashes of an existing installation, so that the
  * answer to a wrong password does not tell which kind of account it was (D-106). Memory is bounded by the number of
  * workers: each derives one hash at a time.
  */
-#define ARGON2_PASSES 3
-#define ARGON2_KIB (24 * 1024)
+#define ARGON2_PASSES 2
+#define ARGON2_KIB (27 * 1024)
 #define ARGON2_LANES 1
 #define ARGON2_KEY 32
 #define SALT_BYTES 16

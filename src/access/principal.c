@@ -281,14 +281,20 @@ static bool verdict_is_final(const struct scope_subject *s, enum scope_verdict a
 	return s->grant_count == 0 && s->policy_count == 0;
 }
 
+bool principal_scope_alone(const struct principal *p, const struct target *t, enum scope_verdict *v)
+{
+	bool has_id = t->id != NULL && t->id[0] != '\0';
+
+	*v = scope_decide(&p->scope, t, has_id ? 1 : 0);
+	return !has_id || scope_is_total(&p->scope) || verdict_is_final(&p->scope, *v) || !expand_has_parents(t->type);
+}
+
 status principal_scope(const void *ctx, struct store *s, const struct principal *p, const struct target *t,
                        enum scope_verdict *v)
 {
 	struct targets expanded = {0};
-	bool has_id = t->id != NULL && t->id[0] != '\0';
 
-	*v = scope_decide(&p->scope, t, has_id ? 1 : 0);
-	if (!has_id || scope_is_total(&p->scope) || verdict_is_final(&p->scope, *v) || !expand_has_parents(t->type))
+	if (principal_scope_alone(p, t, v))
 		return ST_OK;
 	TRY(expand_target(ctx, s, p, t->type, t->id, &expanded));
 	*v = scope_decide(&p->scope, expanded.at, expanded.count);

@@ -65,6 +65,9 @@ bool principal_may(const struct principal *p, enum permission perm);
 status principal_scope(const void *ctx, struct store *s, const struct principal *p, const struct target *t,
                        enum scope_verdict *v);
 
+/* The same without the store: false if the answer depends on what the target stands for. */
+bool principal_scope_alone(const struct principal *p, const struct target *t, enum scope_verdict *v);
+
 /* The row scope of a user for recordings and jobs; *out NULL when unrestricted. Owned by ctx. */
 status principal_row_scope(const void *ctx, struct store *s, const struct principal *p, const struct row_scope **out);
 

@@ -3,7 +3,7 @@
  * filters lists itself. Exact for R(recording) = itself + S(its schedule) + N(its node) (contract 01 11.2): a rule
  * matches a recording if it names it, or matches something that its schedule or its node stands for.
  */
-#include "access/expand.h"
+#include "access/world.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -57,63 +57,29 @@ static void judge(const void *ctx, const struct scope_subject *s, const struct t
 	}
 }
 
-static status list_all(const void *ctx, struct store *s, const struct model *m, json_object **docs)
+static void judge_parents(const void *ctx, const struct world *w, const struct scope_subject *s, struct row_scope *out)
 {
-	struct query q;
-	struct page page;
-
-	query_init(&q);
-	TRY(store_list(s, ctx, m, &q, &page));
-	*docs = page.docs;
-	return ST_OK;
-}
-
-/* Judges every node; by_id gets the documents by id. */
-static status judge_nodes(const void *ctx, struct store *s, const struct principal *p, const struct scope_subject *subj,
-                          struct row_scope *out, json_object *by_id)
-{
-	json_object *nodes, *demo;
-
-	TRY(list_all(ctx, s, &model_nodes, &nodes));
-	TRY(expand_demo_node(ctx, s, p, &demo));
-	if (demo != NULL)
-		json_push_ref(nodes, demo);
-	for (size_t i = 0; i < json_object_array_length(nodes); i++) {
-		json_object *node = json_object_array_get_idx(nodes, i);
+	for (size_t i = 0; i < json_object_array_length(w->nodes); i++) {
+		const char *id = json_str_or(json_object_array_get_idx(w->nodes, i), "id", "");
 		struct targets t = {0};
 
-		json_set_ref(by_id, json_str(node, "id"), node);
-		expand_node(ctx, &t, node);
-		judge(ctx, subj, &t, json_str(node, "id"), &out->allow_nodes, &out->deny_nodes);
+		world_node(ctx, w, id, &t);
+		judge(ctx, s, &t, id, &out->allow_nodes, &out->deny_nodes);
 	}
-	return ST_OK;
-}
-
-static status judge_schedules(const void *ctx, struct store *s, const struct scope_subject *subj, struct row_scope *out,
-                              json_object *nodes_by_id)
-{
-	json_object *schedules;
-
-	TRY(list_all(ctx, s, &model_schedules, &schedules));
-	for (size_t i = 0; i < json_object_array_length(schedules); i++) {
-		json_object *schedule = json_object_array_get_idx(schedules, i);
-		json_object *node = json_get(nodes_by_id, json_str_or(schedule, "nodeId", ""));
+	for (size_t i = 0; i < json_object_array_length(w->schedules); i++) {
+		const char *id = json_str_or(json_object_array_get_idx(w->schedules, i), "id", "");
 		struct targets t = {0};
 
-		targets_add(ctx, &t, "schedule", json_str(schedule, "id"));
-		targets_add(ctx, &t, "room", json_str(schedule, "room"));
-		if (node != NULL)
-			expand_node(ctx, &t, node);
-		judge(ctx, subj, &t, json_str(schedule, "id"), &out->allow_schedules, &out->deny_schedules);
+		world_schedule(ctx, w, id, &t);
+		judge(ctx, s, &t, id, &out->allow_schedules, &out->deny_schedules);
 	}
-	return ST_OK;
 }
 
 status principal_row_scope(const void *ctx, struct store *s, const struct principal *p, const struct row_scope **out)
 {
 	struct row_scope *rows;
 	struct scope_subject restricted = p->scope;
-	json_object *nodes_by_id;
+	struct world world;
 
 	*out = NULL;
 	if (scope_is_total(&p->scope))
@@ -133,7 +99,7 @@ status principal_row_scope(const void *ctx, struct store *s, const struct princi
 		direct_rule(ctx, rows, false, restricted.grants[i].type, restricted.grants[i].id);
 	if (!parents_matter(&restricted))
 		return ST_OK;
-	nodes_by_id = json_new_object(ctx);
-	TRY(judge_nodes(ctx, s, p, &restricted, rows, nodes_by_id));
-	return judge_schedules(ctx, s, &restricted, rows, nodes_by_id);
+	TRY(world_open(ctx, s, p, &world));
+	judge_parents(ctx, &world, &restricted, rows);
+	return ST_OK;
 }

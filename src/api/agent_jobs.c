@@ -32,7 +32,8 @@ static status job_gate(struct request *r, json_object **job)
 	}
 	if (s == ST_OK && !text_equal(json_str(*job, "nodeId"), r->who.id)) {
 		*job = NULL;
-		return fail(r, 403, "Node credential cannot access this job", "node_scope_denied", job_target(id), NULL);
+		return fail(r, 403, "Node credential cannot access this job", "node_scope_denied", job_target(id),
+		            NULL);
 	}
 	return s;
 }
@@ -59,14 +60,14 @@ static status recording_gate(struct request *r, json_object *job, json_object **
 static json_object *job_ids(struct request *r, json_object *job)
 {
 	return details(r, "recordingId", J_STR, json_str(job, "recordingId"), "recordingJobId", J_STR,
-		       json_str(job, "id"), NULL);
+	               json_str(job, "id"), NULL);
 }
 
 /* {nodeId, recordingId}, the details of most events here. */
 static json_object *job_origin(struct request *r, json_object *job)
 {
-	return details(r, "nodeId", J_STR, json_str(job, "nodeId"), "recordingId", J_STR,
-		       json_str(job, "recordingId"), NULL);
+	return details(r, "nodeId", J_STR, json_str(job, "nodeId"), "recordingId", J_STR, json_str(job, "recordingId"),
+	               NULL);
 }
 
 /* ---- next and claim ---------------------------------------------------------------------------------------------- */
@@ -108,11 +109,11 @@ static status next(struct request *r)
 		return reply_empty(r, 204);
 	}
 	audit_add(r, &(struct audit){.target = target,
-				     .correlation = job_ids(r, job),
-				     .details = details(r, "queued", J_BOOL, true, "recordingId", J_STR,
-							json_str(job, "recordingId"), "recordingJobId", J_STR,
-							json_str(job, "id"), "status", J_STR, json_str(job, "status"),
-							NULL)});
+	                             .correlation = job_ids(r, job),
+	                             .details =
+	                                 details(r, "queued", J_BOOL, true, "recordingId", J_STR,
+	                                         json_str(job, "recordingId"), "recordingJobId", J_STR,
+	                                         json_str(job, "id"), "status", J_STR, json_str(job, "status"), NULL)});
 	return reply_data(r, 200, job);
 }
 
@@ -219,7 +220,7 @@ static status claim(struct request *r)
 	TRY(claim_where(r, &q, &claimed));
 	if (claimed == NULL)
 		return fail(r, 409, "Recording job is not claimable", "job_not_claimable",
-			    job_target(json_str(job, "id")), NULL);
+		            job_target(json_str(job, "id")), NULL);
 	return reply_claimed(r, claimed, recording);
 }
 
@@ -268,7 +269,7 @@ static status heartbeat(struct request *r)
 		TRY(renew(r, job, &beat));
 	if (beat == NULL)
 		return fail(r, 409, "Recording job is not heartbeatable", "job_not_heartbeatable",
-			    job_target(json_str(job, "id")), NULL);
+		            job_target(json_str(job, "id")), NULL);
 	audit_ok(r, job_target(json_str(job, "id")), job_origin(r, beat));
 	return reply_data(r, 200, beat);
 }
@@ -285,10 +286,10 @@ static status read_one(struct request *r)
 	if (ended)
 		TRY(job_find(r, json_str_or(job, "id", ""), &job));
 	audit_add(r, &(struct audit){.target = job_target(json_str(job, "id")),
-				     .correlation = job_ids(r, job),
-				     .details = details(r, "nodeId", J_STR, json_str(job, "nodeId"), "recordingId", J_STR,
-							json_str(job, "recordingId"), "status", J_STR,
-							json_str(job, "status"), NULL)});
+	                             .correlation = job_ids(r, job),
+	                             .details = details(r, "nodeId", J_STR, json_str(job, "nodeId"), "recordingId",
+	                                                J_STR, json_str(job, "recordingId"), "status", J_STR,
+	                                                json_str(job, "status"), NULL)});
 	return reply_data(r, 200, job);
 }
 
@@ -346,9 +347,9 @@ static status terminal(struct request *r, const char *state, const char *fallbac
 	else
 		TRY(job_find(r, json_str_or(job, "id", ""), &ended));
 	audit_ok(r, job_target(json_str(job, "id")),
-		 details(r, "nodeId", J_STR, json_str(job, "nodeId"), "recordingId", J_STR, json_str(job, "recordingId"),
-			 "healthEventId", J_STR, result.health_event_id, "reason", J_STR, reason, "recordingStatus", J_STR,
-			 result.recording_status, NULL));
+	         details(r, "nodeId", J_STR, json_str(job, "nodeId"), "recordingId", J_STR,
+	                 json_str(job, "recordingId"), "healthEventId", J_STR, result.health_event_id, "reason", J_STR,
+	                 reason, "recordingStatus", J_STR, result.recording_status, NULL));
 	return reply_data(r, 200, ended);
 }
 
@@ -366,21 +367,25 @@ static status failed(struct request *r)
 
 /* Neither row leaves anything behind when nothing waits; a claim is a write, and durable as such. */
 #define NODE_ROW(m, tail, act, fn)                                                                                     \
-	{.method = (m), .path = "/api/v1/nodes/:nodeId/recording-jobs" tail, .guard = GUARD_NODE,                      \
-	 .permission = PERM_RECORDING_CONTROL, .action = (act), .target_type = "node", .target_param = "nodeId",       \
-	 .handler = (fn), .telemetry = true}
+	{                                                                                                              \
+		.method = (m), .path = "/api/v1/nodes/:nodeId/recording-jobs" tail, .guard = GUARD_NODE,               \
+		.permission = PERM_RECORDING_CONTROL, .action = (act), .target_type = "node",                          \
+		.target_param = "nodeId", .handler = (fn), .telemetry = true                                           \
+	}
 #define JOB_ROW(m, tail, who, act, fn)                                                                                 \
-	{.method = (m), .path = "/api/v1/recording-jobs/:jobId" tail, .guard = (who),                                  \
-	 .permission = PERM_RECORDING_CONTROL, .action = (act), .target_type = "recording_job",                        \
-	 .target_param = "jobId", .handler = (fn), .prefetch = &model_jobs, .prefetch_param = "jobId"}
+	{                                                                                                              \
+		.method = (m), .path = "/api/v1/recording-jobs/:jobId" tail, .guard = (who),                           \
+		.permission = PERM_RECORDING_CONTROL, .action = (act), .target_type = "recording_job",                 \
+		.target_param = "jobId", .handler = (fn), .prefetch = &model_jobs, .prefetch_param = "jobId"           \
+	}
 
 const struct route agent_jobs_routes[] = {
-	NODE_ROW("GET", "/next", "recording_jobs.next", next),
-	NODE_ROW("POST", "/claim-next", "recording_jobs.claim_next", claim_next),
-	JOB_ROW("POST", "/claim", GUARD_NODE, "recording_jobs.claim", claim),
-	JOB_ROW("POST", "/heartbeat", GUARD_NODE, "recording_jobs.heartbeat", heartbeat),
-	JOB_ROW("GET", "", GUARD_DUAL, "recording_jobs.read_one", read_one),
-	JOB_ROW("POST", "/cancelled", GUARD_NODE, "recording_jobs.cancelled", cancelled),
-	JOB_ROW("POST", "/failed", GUARD_NODE, "recording_jobs.failed", failed),
-	{0},
+    NODE_ROW("GET", "/next", "recording_jobs.next", next),
+    NODE_ROW("POST", "/claim-next", "recording_jobs.claim_next", claim_next),
+    JOB_ROW("POST", "/claim", GUARD_NODE, "recording_jobs.claim", claim),
+    JOB_ROW("POST", "/heartbeat", GUARD_NODE, "recording_jobs.heartbeat", heartbeat),
+    JOB_ROW("GET", "", GUARD_DUAL, "recording_jobs.read_one", read_one),
+    JOB_ROW("POST", "/cancelled", GUARD_NODE, "recording_jobs.cancelled", cancelled),
+    JOB_ROW("POST", "/failed", GUARD_NODE, "recording_jobs.failed", failed),
+    {0},
 };

@@ -1,6 +1,7 @@
 /* Finding audit events that a user may see (contract 01 15.4, 15.5). */
 #include "api/audit_events.h"
 
+#include "access/scope_cache.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -14,6 +15,9 @@
  */
 #define BATCH 500
 #define SCAN_MAX 50000
+
+/* 9999-12-31T23:59:59.999Z, the last time there is. */
+#define LAST_MS INT64_C(253402300799999)
 
 /* ---- visibility (01 15.5) ---------------------------------------------------------------------------------------- */
 
@@ -43,38 +47,34 @@ static bool is_resource_type(const char *type)
 	return false;
 }
 
-/* Verdicts over targets already met in this request: the same few nodes fill most of a log. */
-struct sight {
-	struct request *r;
-	json_object *verdicts;
-};
-
-static void sight_init(struct sight *s, struct request *r)
-{
-	*s = (struct sight){.r = r, .verdicts = json_new_object(r->mem)};
-}
-
-/* ctx is for what is not needed afterwards. */
-static status event_visible(struct sight *s, const void *ctx, json_object *event, bool *visible)
+/* True if the event is visible whatever the scope of its target. */
+static bool visible_anyway(const struct request *r, json_object *event)
 {
 	json_object *actor = json_object_at(event, "actor"), *target = json_object_at(event, "target");
-	const char *id = json_str_or(target, "id", ""), *type = json_str_or(target, "type", "unknown"), *key;
-	enum scope_verdict verdict;
-	struct target t = TARGET(type, id, NULL);
 
-	*visible = true;
-	if (id[0] == '\0' || !is_resource_type(type))
-		return ST_OK;
-	if (text_equal(json_str(actor, "type"), "user") && text_equal(json_str(actor, "id"), s->r->who.id))
-		return ST_OK;
-	key = mem_printf(ctx, "%s %s", type, id);
-	if (json_has(s->verdicts, key)) {
-		*visible = json_flag(s->verdicts, key, false);
-		return ST_OK;
+	if (json_str_or(target, "id", "")[0] == '\0' || !is_resource_type(json_str_or(target, "type", "unknown")))
+		return true;
+	return text_equal(json_str(actor, "type"), "user") && text_equal(json_str(actor, "id"), r->who.id);
+}
+
+/* visible[i] for each of the events; tmp is for what is not needed afterwards. */
+static status events_visible(const struct request *r, struct scope_cache *scope, const void *tmp, json_object *events,
+                             bool *visible)
+{
+	size_t count = json_object_array_length(events);
+	struct target *targets = mem_array(tmp, struct target, count + 1);
+	enum scope_verdict *verdicts = mem_array(tmp, enum scope_verdict, count + 1);
+
+	for (size_t i = 0; i < count; i++) {
+		json_object *event = json_object_array_get_idx(events, i), *target = json_object_at(event, "target");
+
+		targets[i].type = json_str_or(target, "type", "unknown");
+		if (!visible_anyway(r, event))
+			targets[i].id = json_str(target, "id");
 	}
-	TRY(principal_scope(ctx, s->r->store, &s->r->who, &t, &verdict));
-	*visible = verdict == SCOPE_ALLOWED;
-	json_set_bool(s->verdicts, key, *visible);
+	TRY(scope_cache_decide(scope, tmp, targets, count, verdicts));
+	for (size_t i = 0; i < count; i++)
+		visible[i] = verdicts[i] == SCOPE_ALLOWED;
 	return ST_OK;
 }
 
@@ -84,7 +84,7 @@ static const char *next_ms(const void *ctx, const char *iso)
 {
 	int64_t ms = 0;
 
-	if (!clock_parse(iso, CLOCK_LENIENT, &ms))
+	if (!clock_parse(iso, CLOCK_LENIENT, &ms) || ms >= LAST_MS)
 		return iso;
 	return clock_iso_dup(ctx, ms + 1);
 }
@@ -115,16 +115,20 @@ static void query_of_filters(struct request *r, json_object *f, struct query *q)
 
 /* A walk over the matching events, newest first. */
 struct walk {
-	struct sight sight;
+	struct request *r;
+	struct scope_cache *scope; /* the same few nodes fill most of a log */
 	int64_t limit;
-	json_object *events; /* what was found */
-	int64_t read;        /* rows read so far */
-	/* Database: the next batch starts before the end of millisecond `at`, after the `same` rows of it that were
-	 * read. */
-	char at[CLOCK_ISO_SIZE];
-	int64_t same;
-	json_object *ids; /* of what was found */
+	json_object *events;     /* what was found */
+	json_object *ids;        /* of what was found */
+	int64_t read;            /* rows read so far, */
+	int64_t same;            /* of them in the last millisecond, */
+	char at[CLOCK_ISO_SIZE]; /* which is this one */
 };
+
+static int64_t found(const struct walk *w)
+{
+	return (int64_t)json_object_array_length(w->events);
+}
 
 static void advance(struct walk *w, json_object *event)
 {
@@ -147,7 +151,7 @@ static void resume(const struct walk *w, const void *ctx, struct query *q)
 	if (w->read == 0)
 		return;
 	q->offset = w->read;
-	if (store_is_database(w->sight.r->store)) {
+	if (store_is_database(w->r->store)) {
 		query_where(q, "createdAt", Q_LT, next_ms(ctx, w->at));
 		q->offset = w->same;
 	}
@@ -160,26 +164,27 @@ static void keep(struct walk *w, json_object *event)
 	if (json_has(w->ids, id))
 		return;
 	json_set_bool(w->ids, id, true);
-	json_push_ref(w->events, model_public(w->sight.r->mem, &model_audit_events, event));
+	json_push_ref(w->events, model_public(w->r->mem, &model_audit_events, event));
 }
 
 /* Reads one batch of at most q.limit; *end when there is nothing after it. */
 static status walk_batch(struct walk *w, const void *ctx, struct query q, bool *end)
 {
 	struct page page;
+	bool *visible;
 
 	resume(w, ctx, &q);
-	TRY(store_list(w->sight.r->store, ctx, &model_audit_events, &q, &page));
-	for (size_t i = 0; i < page.count && (int64_t)json_object_array_length(w->events) < w->limit; i++) {
+	TRY(store_list(w->r->store, ctx, &model_audit_events, &q, &page));
+	visible = mem_array(ctx, bool, page.count + 1);
+	TRY(events_visible(w->r, w->scope, ctx, page.docs, visible));
+	for (size_t i = 0; i < page.count && found(w) < w->limit; i++) {
 		json_object *event = json_object_array_get_idx(page.docs, i);
-		bool visible;
 
 		advance(w, event);
-		TRY(event_visible(&w->sight, ctx, event, &visible));
-		if (visible)
+		if (visible[i])
 			keep(w, event);
 	}
-	*end = (int64_t)page.count < q.limit || (int64_t)json_object_array_length(w->events) >= w->limit;
+	*end = (int64_t)page.count < q.limit || found(w) >= w->limit;
 	return ST_OK;
 }
 
@@ -193,7 +198,8 @@ status audit_events_find(struct request *r, json_object *filters, int64_t limit,
 	struct query q;
 	bool end = false;
 
-	sight_init(&w.sight, r);
+	w.r = r;
+	w.scope = scope_cache_new(r->mem, r->store, &r->who);
 	query_of_filters(r, filters, &q);
 	q.limit = scope_is_total(&r->who.scope) ? limit : BATCH;
 	for (int64_t scanned = 0; !end && scanned < SCAN_MAX; scanned += q.limit) {
@@ -207,62 +213,68 @@ status audit_events_find(struct request *r, json_object *filters, int64_t limit,
 	return ST_OK;
 }
 
-/* The events of ids by their id, in one query. */
-static status events_by_id(struct request *r, json_object *ids, json_object **by_id)
+/* ---- by id ------------------------------------------------------------------------------------------------------- */
+
+/* The events of ids that are visible, by their id. */
+static status visible_by_id(struct request *r, json_object *ids, json_object **by_id)
 {
 	size_t count = json_object_array_length(ids);
 	const char **values = mem_array(r->mem, const char *, count);
 	struct query q;
 	struct page page;
+	bool *visible;
 
 	for (size_t i = 0; i < count; i++)
 		values[i] = json_object_get_string(json_object_array_get_idx(ids, i));
 	query_init(&q);
 	query_where_in(&q, "id", values, count);
 	TRY(store_list(r->store, r->mem, &model_audit_events, &q, &page));
+	visible = mem_array(r->mem, bool, page.count + 1);
+	TRY(events_visible(r, scope_cache_new(r->mem, r->store, &r->who), r->mem, page.docs, visible));
 	*by_id = json_new_object(r->mem);
 	for (size_t i = 0; i < page.count; i++) {
 		json_object *event = json_object_array_get_idx(page.docs, i);
 
-		json_set_ref(*by_id, json_str(event, "id"), event);
+		if (visible[i])
+			json_set_ref(*by_id, json_str(event, "id"), model_public(r->mem, &model_audit_events, event));
 	}
 	return ST_OK;
 }
 
-/* The visible events of ids in their order; *missing is the first id without one. */
 status audit_events_pick(struct request *r, json_object *ids, json_object **events, const char **missing)
 {
 	json_object *by_id;
-	struct sight sight;
 
-	sight_init(&sight, r);
 	*events = json_new_array(r->mem);
 	*missing = NULL;
-	TRY(events_by_id(r, ids, &by_id));
+	TRY(visible_by_id(r, ids, &by_id));
 	for (size_t i = 0; i < json_object_array_length(ids); i++) {
 		const char *id = json_object_get_string(json_object_array_get_idx(ids, i));
 		json_object *event = json_get(by_id, text_lower(r->mem, id));
-		bool visible = false;
 
-		if (event != NULL)
-			TRY(event_visible(&sight, r->mem, event, &visible));
-		if (!visible) {
+		if (event == NULL) {
 			*missing = id;
 			return ST_OK;
 		}
-		json_push_ref(*events, model_public(r->mem, &model_audit_events, event));
+		json_push_ref(*events, event);
 	}
 	return ST_OK;
 }
 
 status audit_event_find(struct request *r, const char *id, json_object **event)
 {
-	struct sight sight;
-	bool visible;
+	struct target target;
+	enum scope_verdict verdict;
 
-	sight_init(&sight, r);
 	TRY(store_get(r->store, r->mem, &model_audit_events, id, event));
-	TRY(event_visible(&sight, r->mem, *event, &visible));
+	if (!visible_anyway(r, *event)) {
+		json_object *t = json_object_at(*event, "target");
+
+		target = TARGET(json_str_or(t, "type", "unknown"), json_str(t, "id"), NULL);
+		TRY(principal_scope(r->mem, r->store, &r->who, &target, &verdict));
+		if (verdict != SCOPE_ALLOWED)
+			return ST_NOT_FOUND;
+	}
 	*event = model_public(r->mem, &model_audit_events, *event);
-	return visible ? ST_OK : ST_NOT_FOUND;
+	return ST_OK;
 }

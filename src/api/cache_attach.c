@@ -25,7 +25,7 @@ static bool same_file(struct request *r, const struct attach *w, json_object *do
 		return text_equal(json_str(doc, "status"), "uploaded");
 	return text_equal(json_str(doc, "cachePath"), w->path) &&
 	       cache_locate(r->mem, config_str(r->config, CFG_RECORDING_CACHE_DIR), w->path, &file, &relative, &size,
-			    &reason) &&
+	                    &reason) &&
 	       size == cache_upload_size(w->upload);
 }
 
@@ -196,8 +196,7 @@ status attach_queue(struct request *r, struct attach *w)
 	if (!text_equal(json_str(w->after, "status"), "cached") || !json_flag(w->policy, "enabled", false) ||
 	    !text_equal(json_str(w->policy, "trigger"), "on_recording_cached"))
 		return ST_OK;
-	return upload_enqueue(r->store, r->mem, r->now_ms, w->after, w->policy, "policy_on_recording_cached",
-			      &w->item);
+	return upload_enqueue(r->store, r->mem, r->now_ms, w->after, w->policy, "policy_on_recording_cached", &w->item);
 }
 
 status attach_sync(struct request *r, struct attach *w)

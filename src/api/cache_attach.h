@@ -10,11 +10,11 @@
 #include "transfer/cache.h"
 
 struct attach {
-	const char *id;		/* of the recording */
+	const char *id;         /* of the recording */
 	const char *job_header; /* NULL if not given */
 	json_object *recording; /* as first seen */
-	json_object *job;	/* of the header */
-	const char *path;	/* new cachePath; NULL if the id cannot be a file name */
+	json_object *job;       /* of the header */
+	const char *path;       /* new cachePath; NULL if the id cannot be a file name */
 	bool wav;
 	int64_t duration; /* of the header; -1 = none */
 	struct cache_upload *upload;

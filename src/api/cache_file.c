@@ -28,21 +28,21 @@ static json_object *job_details(struct request *r, const struct attach *w, const
 static status report(struct request *r, const struct attach *w, const char *severity, const char *reason)
 {
 	json_object *d = details(r, "jobId", J_STR, w->job_header, "reason", J_STR, reason, "source", J_STR,
-				 "cache_file_attach", NULL);
+	                         "cache_file_attach", NULL);
 	struct health_report h = {
-		.type = "controller.recording.cache_file_failed",
-		.severity = severity,
-		.recording = w->recording,
-		.details = d,
+	    .type = "controller.recording.cache_file_failed",
+	    .severity = severity,
+	    .recording = w->recording,
+	    .details = d,
 	};
 	const char *event_id;
 
 	TRY(health_report(r->store, r->mem, r->now_ms, &h, &event_id));
 	TRY(store_health_sync(r->store, r->mem, w->id, NULL));
 	audit_add(r, &(struct audit){.outcome = "failed",
-				     .reason = reason,
-				     .target = recording_target(w->recording),
-				     .details = job_details(r, w, event_id)});
+	                             .reason = reason,
+	                             .target = recording_target(w->recording),
+	                             .details = job_details(r, w, event_id)});
 	return ST_OK;
 }
 
@@ -61,7 +61,7 @@ static status check_recording(struct request *r, struct attach *w)
 		return missing(r, w);
 	if (s == ST_OK && !text_equal(json_str(w->recording, "nodeId"), r->who.id))
 		return fail(r, 403, "Node credential cannot access this recording", "node_scope_denied",
-			      recording_target(w->recording), NULL);
+		            recording_target(w->recording), NULL);
 	return s;
 }
 
@@ -75,15 +75,15 @@ static status check_job(struct request *r, struct attach *w)
 	s = job_find(r, w->job_header, &w->job);
 	if (s == ST_NOT_FOUND)
 		return fail(r, 404, "Recording job not found", "recording_job_not_found", target,
-			      job_details(r, w, NULL));
+		            job_details(r, w, NULL));
 	if (s != ST_OK)
 		return s;
 	if (!text_equal(json_str(w->job, "nodeId"), r->who.id))
 		return fail(r, 403, "Node credential cannot access this job", "node_scope_denied", target,
-			      job_details(r, w, NULL));
+		            job_details(r, w, NULL));
 	if (!text_equal(json_str(w->job, "recordingId"), w->id))
-		return fail(r, 403, "Recording job does not match this recording", "recording_job_scope_denied",
-			      target, job_details(r, w, NULL));
+		return fail(r, 403, "Recording job does not match this recording", "recording_job_scope_denied", target,
+		            job_details(r, w, NULL));
 	return ST_OK;
 }
 
@@ -118,13 +118,13 @@ static status refuse_empty(struct request *r, const struct attach *w)
 static status refuse_size(struct request *r, const struct attach *w)
 {
 	return fail(r, 413, "Recording cache file exceeds the maximum size", "file_too_large",
-		      recording_target(w->recording), job_details(r, w, NULL));
+	            recording_target(w->recording), job_details(r, w, NULL));
 }
 
 static status refuse_broken_off(struct request *r, const struct attach *w)
 {
 	return fail(r, 400, "Recording cache file was not received completely", "upload_interrupted",
-		      recording_target(w->recording), job_details(r, w, NULL));
+	            recording_target(w->recording), job_details(r, w, NULL));
 }
 
 /* The file could not be stored. */
@@ -154,8 +154,9 @@ static status receive(struct request *r, struct attach *w)
 
 	r->body_read = true;
 	if (w->path != NULL)
-		s = cache_receive(r->mem, config_str(r->config, CFG_RECORDING_CACHE_DIR), w->path, &reader,
-				  config_int(r->config, CFG_MAX_UPLOAD_BYTES), &w->upload, &reason);
+		s = cache_receive(r->mem, config_str(r->config, CFG_RECORDING_CACHE_DIR),
+		                  config_str(r->config, CFG_SOCKET_GROUP), w->path, &reader,
+		                  config_int(r->config, CFG_MAX_UPLOAD_BYTES), &w->upload, &reason);
 	if (s == ST_TOO_LARGE)
 		return refuse_size(r, w);
 	if (s == ST_INVALID)
@@ -176,8 +177,8 @@ static bool answered(const struct request *r)
 static status take_in(struct request *r, struct attach *w)
 {
 	bool good_duration = read_duration(r, &w->duration);
-	const char *extension = cache_extension(r->mem, req_header(r, "x-rakkr-file-name"),
-						req_header(r, "content-type"));
+	const char *extension =
+	    cache_extension(r->mem, req_header(r, "x-rakkr-file-name"), req_header(r, "content-type"));
 
 	w->path = cache_path(r->mem, text_equal(json_str(w->recording, "source"), "schedule"), w->id, extension);
 	w->wav = strcmp(extension, ".wav") == 0;
@@ -195,10 +196,10 @@ static status take_in(struct request *r, struct attach *w)
 
 static json_object *snapshot(struct request *r, json_object *doc)
 {
-	json_object *o = details(r, "cachePath", J_STR, json_str(doc, "cachePath"), "cached", J_BOOL,
-				 json_flag(doc, "cached", false), "checksum", J_STR, json_str(doc, "checksum"),
-				 "durationSeconds", J_INT, json_int(doc, "durationSeconds", 0), "status", J_STR,
-				 json_str(doc, "status"), NULL);
+	json_object *o =
+	    details(r, "cachePath", J_STR, json_str(doc, "cachePath"), "cached", J_BOOL,
+	            json_flag(doc, "cached", false), "checksum", J_STR, json_str(doc, "checksum"), "durationSeconds",
+	            J_INT, json_int(doc, "durationSeconds", 0), "status", J_STR, json_str(doc, "status"), NULL);
 	json_object *peaks = json_array(json_get(doc, "waveformPreview"), "peaks");
 
 	if (peaks != NULL)
@@ -209,9 +210,9 @@ static json_object *snapshot(struct request *r, json_object *doc)
 static json_object *file_object(struct request *r, const struct attach *w, const char *name)
 {
 	json_object *waveform = w->same ? json_get(w->after, "waveformPreview") : w->analysis.waveform;
-	json_object *file = details(r, "cachePath", J_STR, w->path, "checksum", J_STR,
-				    cache_upload_checksum(w->upload), "fileName", J_STR, name, "mimeType", J_STR,
-				    cache_mime(w->path), "size", J_INT, cache_upload_size(w->upload), NULL);
+	json_object *file = details(r, "cachePath", J_STR, w->path, "checksum", J_STR, cache_upload_checksum(w->upload),
+	                            "fileName", J_STR, name, "mimeType", J_STR, cache_mime(w->path), "size", J_INT,
+	                            cache_upload_size(w->upload), NULL);
 
 	if (w->same)
 		json_set_copy(file, "durationSeconds", json_get(w->after, "durationSeconds"));
@@ -226,32 +227,32 @@ static json_object *file_object(struct request *r, const struct attach *w, const
 static void audit_queue(struct request *r, const struct attach *w)
 {
 	json_object *d = details(r, "provider", J_STR, json_str(w->policy, "provider"), "target", J_STR,
-				 json_str(w->policy, "target"), "trigger", J_STR, json_str(w->policy, "trigger"),
-				 "uploadPolicyId", J_STR, json_str(w->policy, "id"), NULL);
+	                         json_str(w->policy, "target"), "trigger", J_STR, json_str(w->policy, "trigger"),
+	                         "uploadPolicyId", J_STR, json_str(w->policy, "id"), NULL);
 
 	audit_add(r, &(struct audit){.action = "recordings.upload_queue.auto_enqueue.succeeded",
-				     .target = recording_target(w->after),
-				     .correlation = details(r, "recordingId", J_STR, w->id, "uploadQueueItemId", J_STR,
-							    json_str(w->item, "id"), NULL),
-				     .details = d});
+	                             .target = recording_target(w->after),
+	                             .correlation = details(r, "recordingId", J_STR, w->id, "uploadQueueItemId", J_STR,
+	                                                    json_str(w->item, "id"), NULL),
+	                             .details = d});
 }
 
 static void audit_attached(struct request *r, const struct attach *w, const char *name)
 {
 	json_object *after = snapshot(r, w->after);
-	json_object *d = details(r, "cachePath", J_STR, w->path, "checksum", J_STR, cache_upload_checksum(w->upload),
-				 "fileName", J_STR, name, "jobId", J_STR, w->job_header, "jobStatus", J_STR,
-				 w->job_completed ? "completed" : NULL, "mimeType", J_STR, cache_mime(w->path), "size",
-				 J_INT, cache_upload_size(w->upload), "uploadQueueItemId", J_STR, json_str(w->item, "id"),
-				 NULL);
+	json_object *d =
+	    details(r, "cachePath", J_STR, w->path, "checksum", J_STR, cache_upload_checksum(w->upload), "fileName",
+	            J_STR, name, "jobId", J_STR, w->job_header, "jobStatus", J_STR,
+	            w->job_completed ? "completed" : NULL, "mimeType", J_STR, cache_mime(w->path), "size", J_INT,
+	            cache_upload_size(w->upload), "uploadQueueItemId", J_STR, json_str(w->item, "id"), NULL);
 
 	json_set_copy(d, "waveformPeaks", json_get(after, "waveformPeaks"));
 	if (w->item != NULL)
 		audit_queue(r, w);
 	audit_add(r, &(struct audit){.target = recording_target(w->after),
-				     .before = snapshot(r, w->before),
-				     .after = after,
-				     .details = d});
+	                             .before = snapshot(r, w->before),
+	                             .after = after,
+	                             .details = d});
 }
 
 static status reply_attached(struct request *r, const struct attach *w)
@@ -260,8 +261,8 @@ static status reply_attached(struct request *r, const struct attach *w)
 
 	audit_attached(r, w, name);
 	return reply_data(r, 201,
-			  details(r, "file", J_REF, file_object(r, w, name), "recording", J_REF, w->after,
-				  "uploadQueueItem", J_REF, w->item, NULL));
+	                  details(r, "file", J_REF, file_object(r, w, name), "recording", J_REF, w->after,
+	                          "uploadQueueItem", J_REF, w->item, NULL));
 }
 
 /* ---- storing ----------------------------------------------------------------------------------------------------- */
@@ -271,22 +272,22 @@ static status report_queue(struct request *r, struct attach *w)
 {
 	const char *reason = "upload_queue_auto_enqueue_failed", *event_id;
 	json_object *d = details(r, "reason", J_STR, reason, "source", J_STR, "cache_file_attach", "uploadPolicyId",
-				 J_STR, json_str(w->policy, "id"), NULL);
+	                         J_STR, json_str(w->policy, "id"), NULL);
 	struct health_report h = {
-		.type = "controller.recording.upload_queue_failed",
-		.severity = "warning",
-		.recording = w->after,
-		.details = d,
+	    .type = "controller.recording.upload_queue_failed",
+	    .severity = "warning",
+	    .recording = w->after,
+	    .details = d,
 	};
 
 	TRY(health_report(r->store, r->mem, r->now_ms, &h, &event_id));
 	TRY(attach_sync(r, w));
 	audit_add(r, &(struct audit){.action = "recordings.upload_queue.auto_enqueue.failed",
-				     .outcome = "failed",
-				     .reason = reason,
-				     .target = recording_target(w->after),
-				     .details = details(r, "healthEventId", J_STR, event_id, "uploadPolicyId", J_STR,
-							json_str(w->policy, "id"), NULL)});
+	                             .outcome = "failed",
+	                             .reason = reason,
+	                             .target = recording_target(w->after),
+	                             .details = details(r, "healthEventId", J_STR, event_id, "uploadPolicyId", J_STR,
+	                                                json_str(w->policy, "id"), NULL)});
 	return ST_OK;
 }
 
@@ -359,15 +360,15 @@ static status attach(struct request *r)
 }
 
 const struct route cache_file_routes[] = {
-	{.method = "PUT",
-	 .path = "/api/v1/recordings/:recordingId/cache-file",
-	 .guard = GUARD_NODE,
-	 .permission = PERM_RECORDING_CONTROL,
-	 .action = "recordings.cache_file.attach",
-	 .target_type = "recording",
-	 .target_param = "recordingId",
-	 .handler = attach,
-	 .prefetch = &model_recordings,
-	 .prefetch_param = "recordingId"},
-	{0},
+    {.method = "PUT",
+     .path = "/api/v1/recordings/:recordingId/cache-file",
+     .guard = GUARD_NODE,
+     .permission = PERM_RECORDING_CONTROL,
+     .action = "recordings.cache_file.attach",
+     .target_type = "recording",
+     .target_param = "recordingId",
+     .handler = attach,
+     .prefetch = &model_recordings,
+     .prefetch_param = "recordingId"},
+    {0},
 };

@@ -5,13 +5,12 @@
 #include "base/mem.h"
 
 /* Members of the job, then of its command. */
-static const char *const job_columns[] = {"id",		     "recordingId",    "nodeId",	  "status",
-					  "claimedBy",	     "createdAt",      "startedAt",	  "lastHeartbeatAt",
-					  "leaseExpiresAt",  "stopRequestedAt", "completedAt",	  "failureReason"};
-static const char *const command_columns[] = {"captureBackend",	   "captureDevice",   "captureInterfaceId",
-					      "captureFormat",	   "captureSampleRate", "captureChannels",
-					      "durationSeconds",   "outputCodec",     "outputBitrateKbps",
-					      "outputVbr",	   "outputFileName"};
+static const char *const job_columns[] = {
+    "id",        "recordingId",     "nodeId",         "status",          "claimedBy",   "createdAt",
+    "startedAt", "lastHeartbeatAt", "leaseExpiresAt", "stopRequestedAt", "completedAt", "failureReason"};
+static const char *const command_columns[] = {
+    "captureBackend",  "captureDevice", "captureInterfaceId", "captureFormat", "captureSampleRate", "captureChannels",
+    "durationSeconds", "outputCodec",   "outputBitrateKbps",  "outputVbr",     "outputFileName"};
 #define JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
 #define COMMAND_COLUMNS (sizeof(command_columns) / sizeof(command_columns[0]))
 
@@ -56,7 +55,7 @@ status job_export(struct request *r)
 	TRY(job_query(r, filters, &q));
 	TRY(store_list(r->store, r->mem, &model_jobs, &q, &page));
 	audit_ok(r, JOB_COLLECTION,
-		 details(r, "exportedCount", J_INT, (int64_t)page.count, "filters", J_REF, filters, NULL));
+	         details(r, "exportedCount", J_INT, (int64_t)page.count, "filters", J_REF, filters, NULL));
 	return reply_csv(r, page.docs);
 }
 
@@ -69,9 +68,9 @@ status job_export_selected(struct request *r)
 	if (!good)
 		return ST_OK;
 	audit_add(r, &(struct audit){.target = JOB_COLLECTION,
-				     .correlation = selection_numbered(r, "jobId", sel.ids),
-				     .details = details(r, "exportedCount", J_INT,
-							(int64_t)json_object_array_length(sel.docs), "requestedCount",
-							J_INT, sel.requested, NULL)});
+	                             .correlation = selection_numbered(r, "jobId", sel.ids),
+	                             .details =
+	                                 details(r, "exportedCount", J_INT, (int64_t)json_object_array_length(sel.docs),
+	                                         "requestedCount", J_INT, sel.requested, NULL)});
 	return reply_csv(r, sel.docs);
 }

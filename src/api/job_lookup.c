@@ -203,7 +203,7 @@ static status read_again(struct request *r, const char *id, json_object **job)
 }
 
 status job_retry(struct request *r, const char *job_id, json_object **new_job, json_object **recording,
-		 json_object **other, const char **reason, const char **file)
+                 json_object **other, const char **reason, const char **file)
 {
 	json_object *job, *again = json_new_object(r->mem);
 	const char *recording_id;

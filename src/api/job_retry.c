@@ -9,7 +9,7 @@
 #include "transfer/cache.h"
 
 static const struct schema_field body_fields[] = {
-	{.name = "jobIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 200, .item = &selection_id},
+    {.name = "jobIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 200, .item = &selection_id},
 };
 static const struct schema body_schema = SCHEMA(body_fields, S_STRICT, NULL);
 
@@ -28,11 +28,11 @@ status job_selection(struct request *r, const char *invalid, struct selection *s
 	if (*good)
 		return ST_OK;
 	audit_add(r, &(struct audit){.action = mem_printf(r->mem, "%s.failed", r->route->action),
-				     .outcome = "denied",
-				     .reason = "recording_job_not_visible",
-				     .target = JOB_COLLECTION,
-				     .details = details(r, "hiddenIds", J_REF, sel->hidden, "jobIds", J_REF, sel->ids,
-							NULL)});
+	                             .outcome = "denied",
+	                             .reason = "recording_job_not_visible",
+	                             .target = JOB_COLLECTION,
+	                             .details =
+	                                 details(r, "hiddenIds", J_REF, sel->hidden, "jobIds", J_REF, sel->ids, NULL)});
 	r->rollback = true;
 	return reply_error(r, 404, "One or more recording jobs are not visible");
 }
@@ -55,7 +55,7 @@ static status refuse_retry(struct request *r, int code, const char *reason, stru
 {
 	fail(r, code, "", reason, target, d);
 	return reply_json(r, code,
-			  details(r, "error", J_STR, "Recording job cannot be retried", "reason", J_STR, reason, NULL));
+	                  details(r, "error", J_STR, "Recording job cannot be retried", "reason", J_STR, reason, NULL));
 }
 
 /* The job and its recording, before anything happens; *job NULL when the request has been answered. */
@@ -70,30 +70,30 @@ static status find_visible(struct request *r, json_object **job, json_object **r
 		return s;
 	*job = NULL;
 	audit_add(r, &(struct audit){.action = "recording_jobs.retry.failed",
-				     .outcome = "denied",
-				     .reason = "recording_job_not_visible",
-				     .target = TARGET("recording_job", id, NULL)});
+	                             .outcome = "denied",
+	                             .reason = "recording_job_not_visible",
+	                             .target = TARGET("recording_job", id, NULL)});
 	r->rollback = true;
 	return reply_error(r, 404, "Recording job not found");
 }
 
 static void audit_retry(struct request *r, json_object *job, json_object *before, json_object *again,
-			json_object *recording)
+                        json_object *recording)
 {
 	json_object *command = json_object_at(again, "command");
 
-	audit_add(r, &(struct audit){
-			     .target = recording_target(recording),
-			     .before = details(r, "jobId", J_STR, json_str(job, "id"), "recordingStatus", J_STR,
-					       json_str(before, "status"), "status", J_STR, json_str(job, "status"), NULL),
-			     .after = details(r, "jobId", J_STR, json_str(again, "id"), "recordingStatus", J_STR,
-					      "recording", "status", J_STR, "queued", NULL),
-			     .correlation = details(r, "recordingId", J_STR, json_str(again, "recordingId"), "retryJobId",
-						    J_STR, json_str(again, "id"), "sourceJobId", J_STR,
-						    json_str(job, "id"), NULL),
-			     .details = details(r, "captureDevice", J_STR, json_str(command, "captureDevice"), "nodeId",
-						J_STR, json_str(again, "nodeId"), "outputFileName", J_STR,
-						json_str(command, "outputFileName"), NULL)});
+	audit_add(r, &(struct audit){.target = recording_target(recording),
+	                             .before = details(r, "jobId", J_STR, json_str(job, "id"), "recordingStatus", J_STR,
+	                                               json_str(before, "status"), "status", J_STR,
+	                                               json_str(job, "status"), NULL),
+	                             .after = details(r, "jobId", J_STR, json_str(again, "id"), "recordingStatus",
+	                                              J_STR, "recording", "status", J_STR, "queued", NULL),
+	                             .correlation = details(r, "recordingId", J_STR, json_str(again, "recordingId"),
+	                                                    "retryJobId", J_STR, json_str(again, "id"), "sourceJobId",
+	                                                    J_STR, json_str(job, "id"), NULL),
+	                             .details = details(r, "captureDevice", J_STR, json_str(command, "captureDevice"),
+	                                                "nodeId", J_STR, json_str(again, "nodeId"), "outputFileName",
+	                                                J_STR, json_str(command, "outputFileName"), NULL)});
 }
 
 status job_retry_one(struct request *r)
@@ -110,8 +110,8 @@ status job_retry_one(struct request *r)
 		return refuse_retry(r, 404, "job_not_found", recording_target(before), NULL);
 	if (s == ST_CONFLICT)
 		return refuse_retry(r, 409, reason, recording_target(before),
-				    details(r, "activeJobId", J_STR, json_str(other, "id"), "sourceJobStatus", J_STR,
-					    json_str(job, "status"), NULL));
+		                    details(r, "activeJobId", J_STR, json_str(other, "id"), "sourceJobStatus", J_STR,
+		                            json_str(job, "status"), NULL));
 	if (s != ST_OK)
 		return s;
 	audit_retry(r, job, before, again, recording);
@@ -169,10 +169,9 @@ static status active_jobs(struct request *r, json_object *jobs, json_object **id
 }
 
 static status refuse_bulk(struct request *r, const struct selection *sel, const char *text, const char *reason,
-			  const char *key, json_object *ids)
+                          const char *key, json_object *ids)
 {
-	return fail(r, 409, text, reason, JOB_COLLECTION,
-		    details(r, key, J_REF, ids, "jobIds", J_REF, sel->ids, NULL));
+	return fail(r, 409, text, reason, JOB_COLLECTION, details(r, key, J_REF, ids, "jobIds", J_REF, sel->ids, NULL));
 }
 
 /* Conditions 3 to 5 of 03 3.12.7; *good false when the request has been answered. */
@@ -182,16 +181,16 @@ static status check_bulk(struct request *r, const struct selection *sel, bool *g
 
 	*good = false;
 	if (json_object_array_length(ids) > 0)
-		return refuse_bulk(r, sel, "One or more recording jobs cannot be retried", "recording_job_not_retryable",
-				   "ineligibleIds", ids);
+		return refuse_bulk(r, sel, "One or more recording jobs cannot be retried",
+		                   "recording_job_not_retryable", "ineligibleIds", ids);
 	ids = shared_recordings(r, sel->docs);
 	if (json_object_array_length(ids) > 0)
 		return refuse_bulk(r, sel, "Only one retry job per recording can be created at once",
-				   "duplicate_recording_selection", "duplicateRecordingIds", ids);
+		                   "duplicate_recording_selection", "duplicateRecordingIds", ids);
 	TRY(active_jobs(r, sel->docs, &ids));
 	if (json_object_array_length(ids) > 0)
 		return refuse_bulk(r, sel, "One or more recordings already have active jobs", "active_job_exists",
-				   "activeJobIds", ids);
+		                   "activeJobIds", ids);
 	*good = true;
 	return ST_OK;
 }
@@ -204,15 +203,16 @@ static json_object *job_list(struct request *r, json_object *jobs)
 	for (size_t i = 0; i < json_object_array_length(jobs); i++) {
 		json_object *job = json_object_array_get_idx(jobs, i);
 
-		json_push_ref(list, details(r, "jobId", J_STR, json_str(job, "id"), "recordingId", J_STR,
-					    json_str(job, "recordingId"), "status", J_STR, json_str(job, "status"), NULL));
+		json_push_ref(list,
+		              details(r, "jobId", J_STR, json_str(job, "id"), "recordingId", J_STR,
+		                      json_str(job, "recordingId"), "status", J_STR, json_str(job, "status"), NULL));
 	}
 	return details(r, "jobs", J_REF, list, NULL);
 }
 
 /* One unit of work; *failed and *reason tell which job it ended at. */
 static status retry_all(struct request *r, const struct selection *sel, json_object *again, json_object *paths,
-			const char **failed, const char **reason)
+                        const char **failed, const char **reason)
 {
 	for (size_t i = 0; i < json_object_array_length(sel->ids); i++) {
 		json_object *job, *recording, *other;
@@ -248,19 +248,19 @@ status job_bulk_retry(struct request *r)
 		fail(r, 409, "", reason, JOB_COLLECTION,
 		     details(r, "jobIds", J_REF, sel.ids, "sourceJobId", J_STR, failed, NULL));
 		return reply_json(r, 409,
-				  details(r, "error", J_STR, "Recording jobs could not all be retried", "reason", J_STR,
-					  reason, NULL));
+		                  details(r, "error", J_STR, "Recording jobs could not all be retried", "reason", J_STR,
+		                          reason, NULL));
 	}
 	if (s != ST_OK)
 		return s;
 	count = (int64_t)json_object_array_length(again);
-	audit_add(r, &(struct audit){.target = JOB_COLLECTION,
-				     .before = job_list(r, sel.docs),
-				     .after = job_list(r, again),
-				     .correlation = selection_numbered(r, "retryJobId",
-								       selection_members(r, again, "id")),
-				     .details = details(r, "requestedCount", J_INT, sel.requested, "retriedCount", J_INT,
-							count, "sourceJobIds", J_REF, sel.ids, NULL)});
+	audit_add(r,
+	          &(struct audit){.target = JOB_COLLECTION,
+	                          .before = job_list(r, sel.docs),
+	                          .after = job_list(r, again),
+	                          .correlation = selection_numbered(r, "retryJobId", selection_members(r, again, "id")),
+	                          .details = details(r, "requestedCount", J_INT, sel.requested, "retriedCount", J_INT,
+	                                             count, "sourceJobIds", J_REF, sel.ids, NULL)});
 	TRY(recording_commit(r));
 	remove_files(r, paths);
 	json_set_ref(reply, "data", again);
@@ -273,8 +273,8 @@ status job_bulk_retry(struct request *r)
 static json_object *stop_entry(struct request *r, json_object *job, json_object *recording)
 {
 	return details(r, "jobId", J_STR, json_str(job, "id"), "recordingId", J_STR, json_str(job, "recordingId"),
-		       "recordingStatus", J_STR, json_str(recording, "status"), "status", J_STR, json_str(job, "status"),
-		       NULL);
+	               "recordingStatus", J_STR, json_str(recording, "status"), "status", J_STR,
+	               json_str(job, "status"), NULL);
 }
 
 struct stop_result {
@@ -314,21 +314,21 @@ status job_bulk_stop(struct request *r)
 	ids = ineligible(r, &sel, "queued", "running");
 	if (json_object_array_length(ids) > 0)
 		return refuse_bulk(r, &sel, "One or more recording jobs cannot be stopped",
-				   "recording_job_not_stoppable", "ineligibleIds", ids);
+		                   "recording_job_not_stoppable", "ineligibleIds", ids);
 	s = stop_all(r, &sel, &out);
 	if (s == ST_CONFLICT || s == ST_NOT_FOUND)
 		return fail(r, 409, "Recording jobs could not all be stopped", "recording_job_not_stoppable",
-			    JOB_COLLECTION,
-			    details(r, "jobIds", J_REF, sel.ids, "sourceJobId", J_STR, out.failed, NULL));
+		            JOB_COLLECTION,
+		            details(r, "jobIds", J_REF, sel.ids, "sourceJobId", J_STR, out.failed, NULL));
 	if (s != ST_OK)
 		return s;
 	count = (int64_t)json_object_array_length(out.jobs);
 	audit_add(r, &(struct audit){.target = JOB_COLLECTION,
-				     .before = details(r, "jobs", J_REF, out.before, NULL),
-				     .after = details(r, "jobs", J_REF, out.after, NULL),
-				     .correlation = selection_numbered(r, "jobId", sel.ids),
-				     .details = details(r, "requestedCount", J_INT, sel.requested, "stoppedCount", J_INT,
-							count, NULL)});
+	                             .before = details(r, "jobs", J_REF, out.before, NULL),
+	                             .after = details(r, "jobs", J_REF, out.after, NULL),
+	                             .correlation = selection_numbered(r, "jobId", sel.ids),
+	                             .details = details(r, "requestedCount", J_INT, sel.requested, "stoppedCount",
+	                                                J_INT, count, NULL)});
 	json_set_ref(reply, "data", out.jobs);
 	json_set_ref(reply, "meta", details(r, "stoppedCount", J_INT, count, NULL));
 	return reply_json(r, 200, reply);

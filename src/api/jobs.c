@@ -13,18 +13,27 @@
 
 /* ---- filters ----------------------------------------------------------------------------------------------------- */
 
-#define FILTER_TEXT(n) {.name = (n), .type = V_STR, .flags = S_TRIM | S_BLANK_ABSENT, .max = 160}
-#define FILTER_WORD(n, words) {.name = (n), .type = V_ENUM, .flags = S_BLANK_ABSENT, .values = (words)}
-#define FILTER_TIME(n) {.name = (n), .type = V_ISO, .flags = S_BLANK_ABSENT}
+#define FILTER_TEXT(n)                                                                                                 \
+	{                                                                                                              \
+		.name = (n), .type = V_STR, .flags = S_TRIM | S_BLANK_ABSENT, .max = 160                               \
+	}
+#define FILTER_WORD(n, words)                                                                                          \
+	{                                                                                                              \
+		.name = (n), .type = V_ENUM, .flags = S_BLANK_ABSENT, .values = (words)                                \
+	}
+#define FILTER_TIME(n)                                                                                                 \
+	{                                                                                                              \
+		.name = (n), .type = V_ISO, .flags = S_BLANK_ABSENT                                                    \
+	}
 
 static const struct schema_field filter_fields[] = {
-	FILTER_WORD("captureBackend", enum_capture_backend),
-	FILTER_TEXT("captureInterfaceId"),
-	FILTER_TIME("createdFrom"),
-	FILTER_TIME("createdTo"),
-	FILTER_TEXT("nodeId"),
-	FILTER_TEXT("search"),
-	FILTER_WORD("status", enum_job_status),
+    FILTER_WORD("captureBackend", enum_capture_backend),
+    FILTER_TEXT("captureInterfaceId"),
+    FILTER_TIME("createdFrom"),
+    FILTER_TIME("createdTo"),
+    FILTER_TEXT("nodeId"),
+    FILTER_TEXT("search"),
+    FILTER_WORD("status", enum_job_status),
 };
 static const struct schema filter_schema = SCHEMA(filter_fields, 0, NULL);
 
@@ -64,14 +73,14 @@ static status list(struct request *r)
 
 	if (!job_filters(r, &filters, &issues))
 		return fail_issues(r, "Invalid recording job filters", issues, "invalid_filters", JOB_COLLECTION,
-				   details(r, "issueCount", J_INT, (int64_t)json_object_array_length(issues), NULL));
+		                   details(r, "issueCount", J_INT, (int64_t)json_object_array_length(issues), NULL));
 	TRY(lease_expire_often(r->store, r->config, r->mem, r->now_ms));
 	TRY(job_query(r, filters, &q));
 	TRY(store_list(r->store, r->mem, &model_jobs, &q, &page));
 	for (size_t i = 0; i < page.count; i++)
 		json_push_ref(data, job_wire(r, json_object_array_get_idx(page.docs, i)));
 	audit_ok(r, JOB_COLLECTION,
-		 details(r, "filters", J_REF, filters, "returnedCount", J_INT, (int64_t)page.count, NULL));
+	         details(r, "filters", J_REF, filters, "returnedCount", J_INT, (int64_t)page.count, NULL));
 	return reply_data(r, 200, data);
 }
 
@@ -90,7 +99,7 @@ static status find_visible(struct request *r, json_object *missing_details, json
 	if (s == ST_NOT_FOUND) {
 		*job = NULL;
 		return fail(r, 404, "Recording job not found", "recording_job_not_found",
-			    TARGET("recording_job", id, NULL), missing_details);
+		            TARGET("recording_job", id, NULL), missing_details);
 	}
 	if (s != ST_OK)
 		return s;
@@ -109,11 +118,12 @@ static status detail(struct request *r)
 	TRY(find_visible(r, details(r, "jobId", J_STR, id, NULL), &job, &recording));
 	if (job == NULL)
 		return ST_OK;
-	audit_add(r, &(struct audit){.target = TARGET("recording_job", id, NULL),
-				     .correlation = details(r, "recordingId", J_STR, json_str(job, "recordingId"), NULL),
-				     .details = details(r, "nodeId", J_STR, json_str(job, "nodeId"), "recordingId", J_STR,
-							json_str(job, "recordingId"), "status", J_STR,
-							json_str(job, "status"), NULL)});
+	audit_add(r,
+	          &(struct audit){.target = TARGET("recording_job", id, NULL),
+	                          .correlation = details(r, "recordingId", J_STR, json_str(job, "recordingId"), NULL),
+	                          .details = details(r, "nodeId", J_STR, json_str(job, "nodeId"), "recordingId", J_STR,
+	                                             json_str(job, "recordingId"), "status", J_STR,
+	                                             json_str(job, "status"), NULL)});
 	return reply_data(r, 200, job);
 }
 
@@ -130,7 +140,7 @@ static json_object *selection(struct request *r, const char *id)
 }
 
 static json_object *action_states(struct request *r, json_object *job, const char *detail_url, const char *retry_url,
-				  bool conflict)
+                                  bool conflict)
 {
 	const char *id = json_str_or(job, "id", "");
 	bool over = job_is(job, "cancelled", "failed");
@@ -138,13 +148,13 @@ static json_object *action_states(struct request *r, json_object *job, const cha
 
 	json_set_ref(o, "detail", action_state(r, PERM_RECORDING_READ, "GET", detail_url, true, NULL, NULL));
 	json_set_ref(o, "exportSelected",
-		     action_state(r, PERM_RECORDING_READ, "POST", JOBS_URL "/export", true, NULL, selection(r, id)));
+	             action_state(r, PERM_RECORDING_READ, "POST", JOBS_URL "/export", true, NULL, selection(r, id)));
 	json_set_ref(o, "retry",
-		     action_state(r, PERM_RECORDING_CONTROL, "POST", retry_url, over && !conflict,
-				  over ? "active_job_exists" : "recording_job_not_retryable", NULL));
+	             action_state(r, PERM_RECORDING_CONTROL, "POST", retry_url, over && !conflict,
+	                          over ? "active_job_exists" : "recording_job_not_retryable", NULL));
 	json_set_ref(o, "stop",
-		     action_state(r, PERM_RECORDING_CONTROL, "POST", JOBS_URL "/bulk-stop",
-				  job_is(job, "queued", "running"), "recording_job_not_stoppable", selection(r, id)));
+	             action_state(r, PERM_RECORDING_CONTROL, "POST", JOBS_URL "/bulk-stop",
+	                          job_is(job, "queued", "running"), "recording_job_not_stoppable", selection(r, id)));
 	return o;
 }
 
@@ -162,44 +172,49 @@ static status actions(struct request *r)
 	json_set_ref(data, "actions", action_states(r, job, detail_url, retry_url, conflict != NULL));
 	json_set_ref(data, "job", job);
 	json_set_ref(data, "links",
-		     details(r, "bulkRetry", J_STR, JOBS_URL "/bulk-retry", "bulkStop", J_STR, JOBS_URL "/bulk-stop",
-			     "detail", J_STR, detail_url, "exportSelected", J_STR, JOBS_URL "/export", "retry", J_STR,
-			     retry_url, NULL));
+	             details(r, "bulkRetry", J_STR, JOBS_URL "/bulk-retry", "bulkStop", J_STR, JOBS_URL "/bulk-stop",
+	                     "detail", J_STR, detail_url, "exportSelected", J_STR, JOBS_URL "/export", "retry", J_STR,
+	                     retry_url, NULL));
 	json_set_ref(data, "recording", recording);
 	json_set_ref(data, "retryConflict", conflict);
-	audit_add(r, &(struct audit){.target = TARGET("recording_job", id, NULL),
-				     .no_session = true,
-				     .correlation = details(r, "recordingId", J_STR, json_str(job, "recordingId"), NULL),
-				     .details = details(r, "activeConflictAvailable", J_BOOL, conflict != NULL,
-							"recordingAvailable", J_BOOL, true, "status", J_STR,
-							json_str(job, "status"), "visibleActionCount", J_INT, (int64_t)4,
-							NULL)});
+	audit_add(r, &(struct audit){
+	                 .target = TARGET("recording_job", id, NULL),
+	                 .no_session = true,
+	                 .correlation = details(r, "recordingId", J_STR, json_str(job, "recordingId"), NULL),
+	                 .details = details(r, "activeConflictAvailable", J_BOOL, conflict != NULL,
+	                                    "recordingAvailable", J_BOOL, true, "status", J_STR,
+	                                    json_str(job, "status"), "visibleActionCount", J_INT, (int64_t)4, NULL)});
 	return reply_data(r, 200, data);
 }
 
 /* ---- routes ------------------------------------------------------------------------------------------------------ */
 
 #define COLLECTION(m, tail, perm, act, fn)                                                                             \
-	{.method = (m), .path = JOBS_URL tail, .guard = GUARD_USER, .permission = (perm), .action = (act),             \
-	 .target_type = "recording_collection", .target_id = "recording_job_collection", .handler = (fn)}
+	{                                                                                                              \
+		.method = (m), .path = JOBS_URL tail, .guard = GUARD_USER, .permission = (perm), .action = (act),      \
+		.target_type = "recording_collection", .target_id = "recording_job_collection", .handler = (fn)        \
+	}
 #define ONE(m, tail, perm, act, fn)                                                                                    \
-	{.method = (m), .path = JOBS_URL "/:jobId" tail, .guard = GUARD_USER, .permission = (perm), .action = (act),   \
-	 .target = job_route_target, .handler = (fn), .prefetch = &model_jobs, .prefetch_param = "jobId"}
+	{                                                                                                              \
+		.method = (m), .path = JOBS_URL "/:jobId" tail, .guard = GUARD_USER, .permission = (perm),             \
+		.action = (act), .target = job_route_target, .handler = (fn), .prefetch = &model_jobs,                 \
+		.prefetch_param = "jobId"                                                                              \
+	}
 
 const struct route jobs_routes[] = {
-	ONE("GET", "/actions", PERM_RECORDING_READ, "recording_jobs.actions.read", actions),
-	{.method = "GET",
-	 .path = JOBS_URL,
-	 .guard = GUARD_USER,
-	 .permission = PERM_RECORDING_READ,
-	 .action = "recording_jobs.read",
-	 .target_type = "controller",
-	 .handler = list},
-	COLLECTION("GET", "/export", PERM_RECORDING_READ, "recording_jobs.export", job_export),
-	COLLECTION("POST", "/export", PERM_RECORDING_READ, "recording_jobs.export_selected", job_export_selected),
-	ONE("GET", "", PERM_RECORDING_READ, "recording_jobs.detail.read", detail),
-	COLLECTION("POST", "/bulk-retry", PERM_RECORDING_CONTROL, "recording_jobs.bulk_retry", job_bulk_retry),
-	COLLECTION("POST", "/bulk-stop", PERM_RECORDING_CONTROL, "recording_jobs.bulk_stop", job_bulk_stop),
-	ONE("POST", "/retry", PERM_RECORDING_CONTROL, "recording_jobs.retry", job_retry_one),
-	{0},
+    ONE("GET", "/actions", PERM_RECORDING_READ, "recording_jobs.actions.read", actions),
+    {.method = "GET",
+     .path = JOBS_URL,
+     .guard = GUARD_USER,
+     .permission = PERM_RECORDING_READ,
+     .action = "recording_jobs.read",
+     .target_type = "controller",
+     .handler = list},
+    COLLECTION("GET", "/export", PERM_RECORDING_READ, "recording_jobs.export", job_export),
+    COLLECTION("POST", "/export", PERM_RECORDING_READ, "recording_jobs.export_selected", job_export_selected),
+    ONE("GET", "", PERM_RECORDING_READ, "recording_jobs.detail.read", detail),
+    COLLECTION("POST", "/bulk-retry", PERM_RECORDING_CONTROL, "recording_jobs.bulk_retry", job_bulk_retry),
+    COLLECTION("POST", "/bulk-stop", PERM_RECORDING_CONTROL, "recording_jobs.bulk_stop", job_bulk_stop),
+    ONE("POST", "/retry", PERM_RECORDING_CONTROL, "recording_jobs.retry", job_retry_one),
+    {0},
 };

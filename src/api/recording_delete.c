@@ -1,6 +1,6 @@
 /*
- * Deleting recordings, one or many (contract 03 3.6; 09 D-06, D-07, D-30): rows first, in one unit of work with the jobs
- * and uploads that lose their purpose; files after the commit.
+ * Deleting recordings, one or many (contract 03 3.6; 09 D-06, D-07, D-30): rows first, in one unit of work with the
+ * jobs and uploads that lose their purpose; files after the commit.
  */
 #include "api/job_lookup.h"
 #include "api/recording_lookup.h"
@@ -36,12 +36,13 @@ static void remove_file(struct request *r, json_object *doc)
 	const char *reason;
 	bool removed;
 
-	if (recording_has_file(doc) && !cache_remove(r->mem, cache_root(r), json_str(doc, "cachePath"), &removed, &reason))
+	if (recording_has_file(doc) &&
+	    !cache_remove(r->mem, cache_root(r), json_str(doc, "cachePath"), &removed, &reason))
 		log_warn("file of deleted recording %s stays: %s", json_str_or(doc, "id", ""), reason);
 }
 
 static status end_all(struct request *r, const struct model *m, const char *id, const char *const *states, size_t count,
-		      json_object *patch)
+                      json_object *patch)
 {
 	struct query q;
 	struct page page;
@@ -106,11 +107,12 @@ status recording_delete(struct request *r)
 		return fail(r, 409, ACTIVE_TEXT, "recording_active", recording_target(doc), NULL);
 	if (s != ST_OK)
 		return s;
-	audit_add(r, &(struct audit){.target = recording_target(doc),
-				     .before = details(r, "recording", J_REF, doc, NULL),
-				     .details = details(r, "cacheDeleted", J_BOOL, file_exists(r, doc), "cached", J_BOOL,
-							recording_has_file(doc), "source", J_STR, json_str(doc, "source"),
-							"status", J_STR, json_str(doc, "status"), NULL)});
+	audit_add(r,
+	          &(struct audit){.target = recording_target(doc),
+	                          .before = details(r, "recording", J_REF, doc, NULL),
+	                          .details = details(r, "cacheDeleted", J_BOOL, file_exists(r, doc), "cached", J_BOOL,
+	                                             recording_has_file(doc), "source", J_STR, json_str(doc, "source"),
+	                                             "status", J_STR, json_str(doc, "status"), NULL)});
 	TRY(recording_commit(r));
 	remove_file(r, doc);
 	return reply_empty(r, 204);
@@ -119,7 +121,7 @@ status recording_delete(struct request *r)
 /* ---- many -------------------------------------------------------------------------------------------------------- */
 
 static const struct schema_field body_fields[] = {
-	{.name = "recordingIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 200, .item = &selection_id},
+    {.name = "recordingIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 200, .item = &selection_id},
 };
 static const struct schema body_schema = SCHEMA(body_fields, S_STRICT, NULL);
 
@@ -139,7 +141,7 @@ static json_object *active_ids(struct request *r, json_object *docs)
 static status refuse_active(struct request *r, const struct selection *sel, json_object *active)
 {
 	return fail(r, 409, ACTIVE_TEXT, "recording_active", RECORDING_COLLECTION,
-		    details(r, "activeIds", J_REF, active, "recordingIds", J_REF, sel->ids, NULL));
+	            details(r, "activeIds", J_REF, active, "recordingIds", J_REF, sel->ids, NULL));
 }
 
 /* Removes all rows; *failed is the id at which it ended otherwise. */
@@ -163,10 +165,10 @@ static status reply_deleted(struct request *r, const struct selection *sel, json
 	for (size_t i = 0; i < json_object_array_length(removed); i++)
 		files += file_exists(r, json_object_array_get_idx(removed, i));
 	audit_add(r, &(struct audit){.target = RECORDING_COLLECTION,
-				     .before = details(r, "recordings", J_REF, removed, NULL),
-				     .correlation = selection_numbered(r, "recordingId", sel->ids),
-				     .details = details(r, "cacheDeletedCount", J_INT, files, "requestedCount", J_INT,
-							sel->requested, "deletedCount", J_INT, count, NULL)});
+	                             .before = details(r, "recordings", J_REF, removed, NULL),
+	                             .correlation = selection_numbered(r, "recordingId", sel->ids),
+	                             .details = details(r, "cacheDeletedCount", J_INT, files, "requestedCount", J_INT,
+	                                                sel->requested, "deletedCount", J_INT, count, NULL)});
 	TRY(recording_commit(r));
 	for (size_t i = 0; i < json_object_array_length(removed); i++)
 		remove_file(r, json_object_array_get_idx(removed, i));
@@ -186,7 +188,7 @@ status recording_bulk_delete(struct request *r)
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &body_schema, body, &clean, &issues))
 		return fail_issues(r, "Invalid recording bulk delete", issues, "invalid_request", RECORDING_COLLECTION,
-				   NULL);
+		                   NULL);
 	TRY(recording_scope(r, &scope));
 	TRY(selection_load(r, &model_recordings, scope, json_get(clean, "recordingIds"), false, &sel));
 	if (json_object_array_length(sel.hidden) > 0)
@@ -198,8 +200,8 @@ status recording_bulk_delete(struct request *r)
 	s = remove_rows(r, &sel, removed, &failed);
 	if (s == ST_NOT_FOUND)
 		return fail(r, 404, "One or more recordings were not found", "recording_not_found",
-			    RECORDING_COLLECTION,
-			    details(r, "failedRecordingId", J_STR, failed, "recordingIds", J_REF, sel.ids, NULL));
+		            RECORDING_COLLECTION,
+		            details(r, "failedRecordingId", J_STR, failed, "recordingIds", J_REF, sel.ids, NULL));
 	if (s == ST_CONFLICT) { /* started again since it was looked at */
 		json_push_str(active, failed);
 		return refuse_active(r, &sel, active);

@@ -11,7 +11,10 @@
 static const struct schema_field tag = {.name = "tag", .type = V_STR, .flags = S_TRIM, .min = 1, .max = 48};
 static const struct schema_field snippet = {.name = "snippet", .type = V_STR, .flags = S_TRIM, .min = 1, .max = 500};
 
-#define TAG_LIST(n) {.name = (n), .type = V_ARRAY, .max = 32, .item = &tag}
+#define TAG_LIST(n)                                                                                                    \
+	{                                                                                                              \
+		.name = (n), .type = V_ARRAY, .max = 32, .item = &tag                                                  \
+	}
 
 static const char *check_some(json_object *body)
 {
@@ -19,11 +22,11 @@ static const char *check_some(json_object *body)
 }
 
 static const struct schema_field one_fields[] = {
-	{.name = "folder", .type = V_STR, .flags = S_TRIM, .min = 1, .max = 240},
-	{.name = "name", .type = V_STR, .flags = S_TRIM, .min = 1, .max = 240},
-	{.name = "notes", .type = V_STR, .flags = S_TRIM | S_NULLABLE, .max = 2000},
-	TAG_LIST("tags"),
-	{.name = "transcriptSnippets", .type = V_ARRAY, .flags = S_NULLABLE, .max = 20, .item = &snippet},
+    {.name = "folder", .type = V_STR, .flags = S_TRIM, .min = 1, .max = 240},
+    {.name = "name", .type = V_STR, .flags = S_TRIM, .min = 1, .max = 240},
+    {.name = "notes", .type = V_STR, .flags = S_TRIM | S_NULLABLE, .max = 2000},
+    TAG_LIST("tags"),
+    {.name = "transcriptSnippets", .type = V_ARRAY, .flags = S_NULLABLE, .max = 20, .item = &snippet},
 };
 static const struct schema one_schema = SCHEMA(one_fields, S_STRICT, check_some);
 
@@ -95,16 +98,16 @@ status recording_edit(struct request *r)
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &one_schema, body, &clean, &issues))
 		return fail_issues(r, "Invalid recording metadata", issues, "invalid_request",
-				   TARGET("recording", id, NULL), NULL);
+		                   TARGET("recording", id, NULL), NULL);
 	recording_guard(&q, id, NULL, 0);
 	TRY(store_update(r->store, r->mem, &model_recordings, &q, edit_patch(r, clean), &page, &before));
 	if (page.count == 0)
 		return recording_missing(r, id);
 	doc = model_public(r->mem, &model_recordings, json_object_array_get_idx(page.docs, 0));
 	audit_add(r, &(struct audit){.target = recording_target(doc),
-				     .before = snapshot(r, json_object_array_get_idx(before, 0), false),
-				     .after = snapshot(r, doc, false),
-				     .details = details(r, "fields", J_REF, given_fields(r, clean, names, 5), NULL)});
+	                             .before = snapshot(r, json_object_array_get_idx(before, 0), false),
+	                             .after = snapshot(r, doc, false),
+	                             .details = details(r, "fields", J_REF, given_fields(r, clean, names, 5), NULL)});
 	return reply_data(r, 200, doc);
 }
 
@@ -112,7 +115,8 @@ status recording_edit(struct request *r)
 
 static const char *check_bulk(json_object *body)
 {
-	bool replace = json_has(body, "replaceTags"), change = json_has(body, "addTags") || json_has(body, "removeTags");
+	bool replace = json_has(body, "replaceTags"),
+	     change = json_has(body, "addTags") || json_has(body, "removeTags");
 
 	if (!replace && !change && !json_has(body, "folder"))
 		return ONE_FIELD;
@@ -120,11 +124,11 @@ static const char *check_bulk(json_object *body)
 }
 
 static const struct schema_field bulk_fields[] = {
-	TAG_LIST("addTags"),
-	{.name = "folder", .type = V_STR, .flags = S_TRIM, .min = 1, .max = 240},
-	{.name = "recordingIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 100, .item = &selection_id},
-	TAG_LIST("removeTags"),
-	TAG_LIST("replaceTags"),
+    TAG_LIST("addTags"),
+    {.name = "folder", .type = V_STR, .flags = S_TRIM, .min = 1, .max = 240},
+    {.name = "recordingIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 100, .item = &selection_id},
+    TAG_LIST("removeTags"),
+    TAG_LIST("replaceTags"),
 };
 static const struct schema bulk_schema = SCHEMA(bulk_fields, S_STRICT, check_bulk);
 
@@ -187,8 +191,8 @@ static status apply(struct request *r, json_object *body, const struct selection
 		recording_guard(&q, json_str_or(doc, "id", ""), NULL, 0);
 		TRY(store_update(r->store, r->mem, &model_recordings, &q, bulk_patch(r, body, doc), &page, NULL));
 		if (page.count > 0)
-			json_push_ref(after, model_public(r->mem, &model_recordings,
-							  json_object_array_get_idx(page.docs, 0)));
+			json_push_ref(after,
+			              model_public(r->mem, &model_recordings, json_object_array_get_idx(page.docs, 0)));
 	}
 	return ST_OK;
 }
@@ -204,7 +208,7 @@ status recording_bulk_edit(struct request *r)
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &bulk_schema, body, &clean, &issues))
 		return fail_issues(r, "Invalid recording bulk metadata", issues, "invalid_request",
-				   RECORDING_COLLECTION, NULL);
+		                   RECORDING_COLLECTION, NULL);
 	TRY(recording_scope(r, &scope));
 	TRY(selection_load(r, &model_recordings, scope, json_get(clean, "recordingIds"), true, &sel));
 	if (json_object_array_length(sel.hidden) > 0)
@@ -212,12 +216,12 @@ status recording_bulk_edit(struct request *r)
 	TRY(apply(r, clean, &sel, after));
 	updated = (int64_t)json_object_array_length(after);
 	audit_add(r, &(struct audit){.target = RECORDING_COLLECTION,
-				     .before = snapshots(r, sel.docs),
-				     .after = snapshots(r, after),
-				     .correlation = selection_numbered(r, "recordingId", sel.ids),
-				     .details = details(r, "fields", J_REF, given_fields(r, clean, names, 4),
-							"requestedCount", J_INT, sel.requested, "updatedCount", J_INT,
-							updated, NULL)});
+	                             .before = snapshots(r, sel.docs),
+	                             .after = snapshots(r, after),
+	                             .correlation = selection_numbered(r, "recordingId", sel.ids),
+	                             .details =
+	                                 details(r, "fields", J_REF, given_fields(r, clean, names, 4), "requestedCount",
+	                                         J_INT, sel.requested, "updatedCount", J_INT, updated, NULL)});
 	json_set_ref(reply, "data", after);
 	json_set_ref(reply, "meta", details(r, "updatedCount", J_INT, updated, NULL));
 	return reply_json(r, 200, reply);

@@ -9,27 +9,27 @@
 #define TAG_SEPARATOR ";"
 
 static const char *const columns[] = {"id",
-				      "name",
-				      "notes",
-				      "transcriptSnippets",
-				      "folder",
-				      "tags",
-				      "status",
-				      "healthStatus",
-				      "source",
-				      "recordedAt",
-				      "durationSeconds",
-				      "nodeId",
-				      "scheduleId",
-				      "recordingProfileId",
-				      "uploadPolicyId",
-				      "watchdogPolicyId",
-				      "trackGroupId",
-				      "trackIndex",
-				      "trackTotal",
-				      "cached",
-				      "cachePath",
-				      "checksum"};
+                                      "name",
+                                      "notes",
+                                      "transcriptSnippets",
+                                      "folder",
+                                      "tags",
+                                      "status",
+                                      "healthStatus",
+                                      "source",
+                                      "recordedAt",
+                                      "durationSeconds",
+                                      "nodeId",
+                                      "scheduleId",
+                                      "recordingProfileId",
+                                      "uploadPolicyId",
+                                      "watchdogPolicyId",
+                                      "trackGroupId",
+                                      "trackIndex",
+                                      "trackTotal",
+                                      "cached",
+                                      "cachePath",
+                                      "checksum"};
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 enum { SNIPPETS_COLUMN = 3, TAGS_COLUMN = 5 };
 
@@ -48,7 +48,7 @@ static status reply_csv(struct request *r, json_object *docs)
 		for (size_t k = 0; k < COLUMNS; k++) {
 			if (k == SNIPPETS_COLUMN || k == TAGS_COLUMN)
 				csv_joined(&csv, r->mem, json_array(doc, columns[k]),
-					   k == TAGS_COLUMN ? TAG_SEPARATOR : SNIPPET_SEPARATOR);
+				           k == TAGS_COLUMN ? TAG_SEPARATOR : SNIPPET_SEPARATOR);
 			else
 				csv_member(&csv, r->mem, doc, columns[k]);
 		}
@@ -67,12 +67,12 @@ status recording_export(struct request *r)
 	TRY(recording_query(r, filters, &q));
 	TRY(store_list(r->store, r->mem, &model_recordings, &q, &page));
 	audit_ok(r, RECORDING_COLLECTION,
-		 details(r, "exportedCount", J_INT, (int64_t)page.count, "filters", J_REF, filters, NULL));
+	         details(r, "exportedCount", J_INT, (int64_t)page.count, "filters", J_REF, filters, NULL));
 	return reply_csv(r, page.docs);
 }
 
 static const struct schema_field body_fields[] = {
-	{.name = "recordingIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 200, .item = &selection_id},
+    {.name = "recordingIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 200, .item = &selection_id},
 };
 static const struct schema body_schema = SCHEMA(body_fields, S_STRICT, NULL);
 
@@ -85,15 +85,15 @@ status recording_export_selected(struct request *r)
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &body_schema, body, &clean, &issues))
 		return fail_issues(r, "Invalid recording export request", issues, "invalid_request",
-				   RECORDING_COLLECTION, NULL);
+		                   RECORDING_COLLECTION, NULL);
 	TRY(recording_scope(r, &scope));
 	TRY(selection_load(r, &model_recordings, scope, json_get(clean, "recordingIds"), false, &sel));
 	if (json_object_array_length(sel.hidden) > 0)
 		return recording_hidden(r, &sel);
 	audit_add(r, &(struct audit){.target = RECORDING_COLLECTION,
-				     .correlation = selection_numbered(r, "recordingId", sel.ids),
-				     .details = details(r, "exportedCount", J_INT,
-							(int64_t)json_object_array_length(sel.docs), "requestedCount",
-							J_INT, sel.requested, NULL)});
+	                             .correlation = selection_numbered(r, "recordingId", sel.ids),
+	                             .details =
+	                                 details(r, "exportedCount", J_INT, (int64_t)json_object_array_length(sel.docs),
+	                                         "requestedCount", J_INT, sel.requested, NULL)});
 	return reply_csv(r, sel.docs);
 }

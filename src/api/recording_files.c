@@ -15,7 +15,7 @@
 
 /* The failures of this chapter's routes, whose events do not all start with the route's own action. */
 static status refuse(struct request *r, const char *action, int code, const char *text, const char *reason,
-		     struct target target)
+                     struct target target)
 {
 	audit_add(r, &(struct audit){.action = action, .outcome = "failed", .reason = reason, .target = target});
 	return reply_error(r, code, text);
@@ -30,7 +30,7 @@ static status find_cached(struct request *r, const char *failed_action, const ch
 	if (s == ST_NOT_FOUND) {
 		*doc = NULL;
 		return refuse(r, failed_action, 404, "Recording not found", "recording_not_found",
-			      TARGET("recording", id, NULL));
+		              TARGET("recording", id, NULL));
 	}
 	if (s != ST_OK)
 		return s;
@@ -44,7 +44,7 @@ static status find_cached(struct request *r, const char *failed_action, const ch
 static const char *file_name(struct request *r, json_object *doc)
 {
 	return cache_file_name(r->mem, json_str_or(doc, "name", ""), json_str_or(doc, "id", ""),
-			       json_str(doc, "cachePath"));
+	                       json_str(doc, "cachePath"));
 }
 
 static const char *file_url(struct request *r, json_object *doc, const char *what)
@@ -61,14 +61,14 @@ status recording_playback(struct request *r)
 	if (doc == NULL)
 		return ST_OK;
 	data = details(r, "mode", J_STR, "controller_cache", "recordingId", J_STR, json_str(doc, "id"), "sessionId",
-		       J_STR, session, "startedAt", J_STR, clock_iso_dup(r->mem, r->now_ms), "streamUrl", J_STR,
-		       file_url(r, doc, "stream"), NULL);
+	               J_STR, session, "startedAt", J_STR, clock_iso_dup(r->mem, r->now_ms), "streamUrl", J_STR,
+	               file_url(r, doc, "stream"), NULL);
 	audit_add(r, &(struct audit){.action = "recordings.playback.started",
-				     .target = recording_target(doc),
-				     .correlation = details(r, "playbackSessionId", J_STR, session, "recordingId", J_STR,
-							    json_str(doc, "id"), NULL),
-				     .details = details(r, "mode", J_STR, "controller_cache", "source", J_STR,
-							json_str(doc, "source"), NULL)});
+	                             .target = recording_target(doc),
+	                             .correlation = details(r, "playbackSessionId", J_STR, session, "recordingId",
+	                                                    J_STR, json_str(doc, "id"), NULL),
+	                             .details = details(r, "mode", J_STR, "controller_cache", "source", J_STR,
+	                                                json_str(doc, "source"), NULL)});
 	return reply_data(r, 202, data);
 }
 
@@ -82,16 +82,16 @@ status recording_download(struct request *r)
 	if (doc == NULL)
 		return ST_OK;
 	name = file_name(r, doc);
-	data = details(r, "downloadId", J_STR, download, "expiresAt", J_STR,
-		       clock_iso_dup(r->mem, r->now_ms + TICKET_MS), "fileName", J_STR, name, "mode", J_STR,
-		       "controller_cache", "recordingId", J_STR, json_str(doc, "id"), "url", J_STR,
-		       file_url(r, doc, "file"), NULL);
-	audit_add(r, &(struct audit){.action = "recordings.download.prepared",
-				     .target = recording_target(doc),
-				     .correlation = details(r, "downloadId", J_STR, download, "recordingId", J_STR,
-							    json_str(doc, "id"), NULL),
-				     .details = details(r, "fileName", J_STR, name, "mode", J_STR, "controller_cache",
-							NULL)});
+	data =
+	    details(r, "downloadId", J_STR, download, "expiresAt", J_STR, clock_iso_dup(r->mem, r->now_ms + TICKET_MS),
+	            "fileName", J_STR, name, "mode", J_STR, "controller_cache", "recordingId", J_STR,
+	            json_str(doc, "id"), "url", J_STR, file_url(r, doc, "file"), NULL);
+	audit_add(r, &(struct audit){
+	                 .action = "recordings.download.prepared",
+	                 .target = recording_target(doc),
+	                 .correlation =
+	                     details(r, "downloadId", J_STR, download, "recordingId", J_STR, json_str(doc, "id"), NULL),
+	                 .details = details(r, "fileName", J_STR, name, "mode", J_STR, "controller_cache", NULL)});
 	return reply_data(r, 202, data);
 }
 
@@ -107,7 +107,7 @@ static bool is_ascii(const char *text)
 static void add_disposition(struct request *r, json_object *doc, const char *disposition, const char *name)
 {
 	const char *full = cache_file_name_utf8(r->mem, json_str_or(doc, "name", ""), json_str_or(doc, "id", ""),
-						json_str(doc, "cachePath"));
+	                                        json_str(doc, "cachePath"));
 	char *safe = mem_strdup(r->mem, name);
 	char *value;
 
@@ -146,11 +146,11 @@ static status send_file(struct request *r, const char *disposition)
 	if (doc == NULL)
 		return ST_OK;
 	if (!cache_locate(r->mem, config_str(r->config, CFG_RECORDING_CACHE_DIR), json_str(doc, "cachePath"), &file,
-			  &relative, &size, &reason))
+	                  &relative, &size, &reason))
 		return refuse(r, failed, 409, "Recording cache file is unavailable", reason, recording_target(doc));
 	name = file_name(r, doc);
 	audit_ok(r, recording_target(doc),
-		 details(r, "disposition", J_STR, disposition, "fileName", J_STR, name, "size", J_INT, size, NULL));
+	         details(r, "disposition", J_STR, disposition, "fileName", J_STR, name, "size", J_INT, size, NULL));
 	add_disposition(r, doc, disposition, name);
 	r->reply.kind = REPLY_FILE;
 	r->reply.status = 200;

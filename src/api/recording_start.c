@@ -21,19 +21,22 @@
 
 /* ---- body -------------------------------------------------------------------------------------------------------- */
 
-#define BODY_TEXT(n, length, extra) {.name = (n), .type = V_STR, .flags = S_TRIM | (extra), .min = 1, .max = (length)}
+#define BODY_TEXT(n, length, extra)                                                                                    \
+	{                                                                                                              \
+		.name = (n), .type = V_STR, .flags = S_TRIM | (extra), .min = 1, .max = (length)                       \
+	}
 
 static const struct schema_field tag = BODY_TEXT("tag", 48, 0);
 static const struct schema_field body_fields[] = {
-	{.name = "captureBackend", .type = V_ENUM, .values = enum_capture_backend},
-	BODY_TEXT("captureInterfaceId", 160, 0),
-	BODY_TEXT("folder", 240, 0),
-	BODY_TEXT("name", 240, 0),
-	BODY_TEXT("nodeId", 160, S_REQUIRED),
-	BODY_TEXT("recordingProfileId", 160, 0),
-	BODY_TEXT("retentionPolicyId", 160, 0),
-	{.name = "tags", .type = V_ARRAY, .max = 32, .item = &tag},
-	BODY_TEXT("uploadPolicyId", 160, 0),
+    {.name = "captureBackend", .type = V_ENUM, .values = enum_capture_backend},
+    BODY_TEXT("captureInterfaceId", 160, 0),
+    BODY_TEXT("folder", 240, 0),
+    BODY_TEXT("name", 240, 0),
+    BODY_TEXT("nodeId", 160, S_REQUIRED),
+    BODY_TEXT("recordingProfileId", 160, 0),
+    BODY_TEXT("retentionPolicyId", 160, 0),
+    {.name = "tags", .type = V_ARRAY, .max = 32, .item = &tag},
+    BODY_TEXT("uploadPolicyId", 160, 0),
 };
 static const struct schema body_schema = SCHEMA(body_fields, S_STRICT, NULL);
 
@@ -64,7 +67,7 @@ struct start {
 
 /* Answers a failed check. */
 static status refuse(struct request *r, struct start *w, int code, const char *text, const char *reason,
-		     struct target target)
+                     struct target target)
 {
 	w->answered = true;
 	return fail(r, code, text, reason, target, NULL);
@@ -104,22 +107,36 @@ static status check_reference(struct request *r, struct start *w, const struct r
 	if (verdict == SCOPE_ALLOWED)
 		return ST_OK;
 	w->answered = true;
-	audit_add(r, &(struct audit){.action = "recordings.start.failed", .outcome = "denied",
-				     .reason = "missing_resource_scope", .target = target});
+	audit_add(r, &(struct audit){.action = "recordings.start.failed",
+	                             .outcome = "denied",
+	                             .reason = "missing_resource_scope",
+	                             .target = target});
 	r->rollback = true;
 	return reply_json(r, 403,
-			  details(r, "error", J_STR, "Forbidden", "permission", J_STR, "recording:create", NULL));
+	                  details(r, "error", J_STR, "Forbidden", "permission", J_STR, "recording:create", NULL));
 }
 
-static const struct reference profile_reference = {
-	&model_profiles,	       "recordingProfileId",	      DEFAULT_PROFILE, "recording_profile",
-	"Recording profile not found", "recording_profile_not_found", false};
-static const struct reference upload_reference = {&model_upload_policies, "uploadPolicyId", DEFAULT_UPLOAD,
-						  "upload_policy", "Upload policy not found",
-						  "upload_policy_not_found", true};
-static const struct reference retention_reference = {
-	&model_retention_policies,    "retentionPolicyId",	    DEFAULT_RETENTION, "retention_policy",
-	"Retention policy not found", "retention_policy_not_found", true};
+static const struct reference profile_reference = {&model_profiles,
+                                                   "recordingProfileId",
+                                                   DEFAULT_PROFILE,
+                                                   "recording_profile",
+                                                   "Recording profile not found",
+                                                   "recording_profile_not_found",
+                                                   false};
+static const struct reference upload_reference = {&model_upload_policies,
+                                                  "uploadPolicyId",
+                                                  DEFAULT_UPLOAD,
+                                                  "upload_policy",
+                                                  "Upload policy not found",
+                                                  "upload_policy_not_found",
+                                                  true};
+static const struct reference retention_reference = {&model_retention_policies,
+                                                     "retentionPolicyId",
+                                                     DEFAULT_RETENTION,
+                                                     "retention_policy",
+                                                     "Retention policy not found",
+                                                     "retention_policy_not_found",
+                                                     true};
 
 static status check_node(struct request *r, struct start *w)
 {
@@ -134,7 +151,7 @@ static status check_node(struct request *r, struct start *w)
 	w->node_target = TARGET("node", id, json_str(w->node, "alias"));
 	if (interface_id != NULL && capture_interface(w->node, interface_id) == NULL)
 		return refuse(r, w, 409, "Recording interface not found", "recording_interface_not_found",
-			      w->node_target);
+		              w->node_target);
 	return ST_OK;
 }
 
@@ -194,9 +211,9 @@ static status check_capacity(struct request *r, struct start *w)
 	w->answered = true;
 	fail(r, 409, "", "active_recording_job_exists", TARGET("recording_job", first, NULL), NULL);
 	return reply_json(r, 409,
-			  details(r, "error", J_STR, "Recorder node already has an active recording job",
-				  "activeJobCount", J_INT, busy, "jobId", J_STR, first, "maxConcurrentRecordings", J_INT,
-				  max, "reason", J_STR, "active_recording_job_exists", NULL));
+	                  details(r, "error", J_STR, "Recorder node already has an active recording job",
+	                          "activeJobCount", J_INT, busy, "jobId", J_STR, first, "maxConcurrentRecordings",
+	                          J_INT, max, "reason", J_STR, "active_recording_job_exists", NULL));
 }
 
 /* ---- start ------------------------------------------------------------------------------------------------------- */
@@ -244,16 +261,17 @@ static json_object *new_recording(struct request *r, const struct start *w)
 static struct capture_defaults capture_defaults(const struct config *c)
 {
 	return (struct capture_defaults){
-		.channels = config_int(c, CFG_CAPTURE_CHANNELS),
-		.sample_rate = config_int(c, CFG_CAPTURE_SAMPLE_RATE),
-		.seconds = config_int(c, CFG_CAPTURE_SECONDS),
-		.device = config_str(c, CFG_CAPTURE_DEVICE),
-		.format = config_str(c, CFG_CAPTURE_FORMAT),
-		.interface_id = config_str(c, CFG_CAPTURE_INTERFACE_ID),
+	    .channels = config_int(c, CFG_CAPTURE_CHANNELS),
+	    .sample_rate = config_int(c, CFG_CAPTURE_SAMPLE_RATE),
+	    .seconds = config_int(c, CFG_CAPTURE_SECONDS),
+	    .device = config_str(c, CFG_CAPTURE_DEVICE),
+	    .format = config_str(c, CFG_CAPTURE_FORMAT),
+	    .interface_id = config_str(c, CFG_CAPTURE_INTERFACE_ID),
 	};
 }
 
-/* The assignment that concerns this capture, and its template, as the one-element lists that the command is built of. */
+/* The assignment that concerns this capture, and its template, as the one-element lists that the command is built of.
+ */
 static status load_channel_map(struct request *r, struct capture_input *in)
 {
 	const char *node_id = json_str_or(in->node, "id", "");
@@ -272,7 +290,7 @@ static status load_channel_map(struct request *r, struct capture_input *in)
 	if (assignment == NULL)
 		return ST_OK;
 	s = store_get(r->store, r->mem, &model_channel_map_templates, json_str_or(assignment, "templateId", ""),
-		      &template);
+	              &template);
 	if (s == ST_OK) {
 		in->templates = json_new_array(r->mem);
 		json_push_ref(in->templates, template);
@@ -296,27 +314,27 @@ static json_object *new_job(struct request *r, json_object *recording, json_obje
 static void audit_start(struct request *r, const struct start *w, json_object *recording, json_object *job)
 {
 	json_object *d = details(r, "captureBackend", J_STR, json_str(w->body, "captureBackend"), "captureInterfaceId",
-				 J_STR, json_str(w->body, "captureInterfaceId"), "jobCommand", J_REF,
-				 json_get(job, "command"), "jobStatus", J_STR, "queued", "profileId", J_STR,
-				 json_str(recording, "recordingProfileId"), "source", J_STR, "ad_hoc", NULL);
+	                         J_STR, json_str(w->body, "captureInterfaceId"), "jobCommand", J_REF,
+	                         json_get(job, "command"), "jobStatus", J_STR, "queued", "profileId", J_STR,
+	                         json_str(recording, "recordingProfileId"), "source", J_STR, "ad_hoc", NULL);
 
 	audit_add(r, &(struct audit){.target = recording_target(recording),
-				     .details = d,
-				     .correlation = details(r, "jobId", J_STR, json_str(job, "id"), "recordingId", J_STR,
-							    json_str(recording, "id"), NULL)});
+	                             .details = d,
+	                             .correlation = details(r, "jobId", J_STR, json_str(job, "id"), "recordingId",
+	                                                    J_STR, json_str(recording, "id"), NULL)});
 }
 
 static status start_checked(struct request *r, struct start *w)
 {
 	json_object *recording = new_recording(r, w), *job, *reply = json_new_object(r->mem);
 	struct capture_input in = {
-		.node = w->node,
-		.recording = recording,
-		.backend = json_str(w->body, "captureBackend"),
-		.interface_id = json_str(w->body, "captureInterfaceId"),
-		.profile = w->profile,
-		.retention = w->retention,
-		.defaults = capture_defaults(r->config),
+	    .node = w->node,
+	    .recording = recording,
+	    .backend = json_str(w->body, "captureBackend"),
+	    .interface_id = json_str(w->body, "captureInterfaceId"),
+	    .profile = w->profile,
+	    .retention = w->retention,
+	    .defaults = capture_defaults(r->config),
 	};
 
 	TRY(load_channel_map(r, &in));
@@ -340,7 +358,7 @@ static status start(struct request *r)
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &body_schema, body, &w.body, &issues))
 		return fail_issues(r, "Invalid recording start request", issues, "invalid_request",
-				   TARGET("node", NULL, NULL), NULL);
+		                   TARGET("node", NULL, NULL), NULL);
 	TRY(check_node(r, &w));
 	if (!w.answered)
 		TRY(check_references(r, &w));
@@ -379,7 +397,7 @@ static status stop_newest_job(struct request *r, const char *recording_id, json_
 static json_object *stop_state(struct request *r, json_object *recording)
 {
 	return details(r, "cached", J_BOOL, json_flag(recording, "cached", false), "status", J_STR,
-		       json_str(recording, "status"), NULL);
+	               json_str(recording, "status"), NULL);
 }
 
 static status stop(struct request *r)
@@ -394,34 +412,34 @@ static status stop(struct request *r)
 		return s;
 	TRY(stop_newest_job(r, id, &job));
 	TRY(job_stop_recording(r, id, &after));
-	audit_add(r, &(struct audit){
-			     .target = recording_target(after),
-			     .before = stop_state(r, before),
-			     .after = stop_state(r, after),
-			     .correlation = details(r, "jobId", J_STR, json_str(job, "id"), "recordingId", J_STR, id, NULL),
-			     .details = details(r, "jobStatus", J_STR,
-						job != NULL ? "stop_requested" : "no_active_job", NULL)});
+	audit_add(
+	    r, &(struct audit){
+	           .target = recording_target(after),
+	           .before = stop_state(r, before),
+	           .after = stop_state(r, after),
+	           .correlation = details(r, "jobId", J_STR, json_str(job, "id"), "recordingId", J_STR, id, NULL),
+	           .details = details(r, "jobStatus", J_STR, job != NULL ? "stop_requested" : "no_active_job", NULL)});
 	return reply_data(r, 200, after);
 }
 
 const struct route recording_start_routes[] = {
-	{.method = "POST",
-	 .path = "/api/v1/recordings",
-	 .guard = GUARD_USER,
-	 .permission = PERM_RECORDING_CREATE,
-	 .action = "recordings.start",
-	 .target_type = "node",
-	 .target = start_target,
-	 .handler = start},
-	{.method = "POST",
-	 .path = "/api/v1/recordings/:recordingId/stop",
-	 .guard = GUARD_USER,
-	 .permission = PERM_RECORDING_CONTROL,
-	 .action = "recordings.stop",
-	 .target_type = "recording",
-	 .target_param = "recordingId",
-	 .handler = stop,
-	 .prefetch = &model_recordings,
-	 .prefetch_param = "recordingId"},
-	{0},
+    {.method = "POST",
+     .path = "/api/v1/recordings",
+     .guard = GUARD_USER,
+     .permission = PERM_RECORDING_CREATE,
+     .action = "recordings.start",
+     .target_type = "node",
+     .target = start_target,
+     .handler = start},
+    {.method = "POST",
+     .path = "/api/v1/recordings/:recordingId/stop",
+     .guard = GUARD_USER,
+     .permission = PERM_RECORDING_CONTROL,
+     .action = "recordings.stop",
+     .target_type = "recording",
+     .target_param = "recordingId",
+     .handler = stop,
+     .prefetch = &model_recordings,
+     .prefetch_param = "recordingId"},
+    {0},
 };

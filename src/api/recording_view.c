@@ -62,12 +62,12 @@ status recording_context(struct request *r)
 	TRY(related(r, &model_health_events, id, HEALTH_MAX, &health));
 	TRY(related(r, &model_upload_queue, id, -1, &items));
 	audit_ok(r, recording_target(doc),
-		 details(r, "healthEventCount", J_INT, (int64_t)json_object_array_length(health), "jobCount", J_INT,
-			 (int64_t)json_object_array_length(jobs), "uploadQueueItemCount", J_INT,
-			 (int64_t)json_object_array_length(items), NULL));
+	         details(r, "healthEventCount", J_INT, (int64_t)json_object_array_length(health), "jobCount", J_INT,
+	                 (int64_t)json_object_array_length(jobs), "uploadQueueItemCount", J_INT,
+	                 (int64_t)json_object_array_length(items), NULL));
 	return reply_data(r, 200,
-			  details(r, "healthEvents", J_REF, health, "jobs", J_REF, jobs, "recording", J_REF, doc,
-				  "uploadQueueItems", J_REF, items, NULL));
+	                  details(r, "healthEvents", J_REF, health, "jobs", J_REF, jobs, "recording", J_REF, doc,
+	                          "uploadQueueItems", J_REF, items, NULL));
 }
 
 /* ---- actions ----------------------------------------------------------------------------------------------------- */
@@ -126,23 +126,23 @@ static json_object *states(struct request *r, json_object *doc, const char *url,
 		bool ready;
 		const char *reason;
 	} rows[] = {
-		{"delete", PERM_RECORDING_DELETE, "DELETE", "", !active, "recording_active"},
-		{"download", PERM_RECORDING_DOWNLOAD, "POST", "/download", file, not_cached},
-		{"editMetadata", PERM_RECORDING_EDIT, "PATCH", "/metadata", true, NULL},
-		{"playback", PERM_RECORDING_PLAYBACK, "POST", "/playback", file, not_cached},
-		{"queueUpload", PERM_RECORDING_CONTROL, "POST", "/upload-queue", file, not_cached},
-		{"stop", PERM_RECORDING_CONTROL, "POST", "/stop", active || j->active != NULL, "recording_not_active"},
+	    {"delete", PERM_RECORDING_DELETE, "DELETE", "", !active, "recording_active"},
+	    {"download", PERM_RECORDING_DOWNLOAD, "POST", "/download", file, not_cached},
+	    {"editMetadata", PERM_RECORDING_EDIT, "PATCH", "/metadata", true, NULL},
+	    {"playback", PERM_RECORDING_PLAYBACK, "POST", "/playback", file, not_cached},
+	    {"queueUpload", PERM_RECORDING_CONTROL, "POST", "/upload-queue", file, not_cached},
+	    {"stop", PERM_RECORDING_CONTROL, "POST", "/stop", active || j->active != NULL, "recording_not_active"},
 	};
 	json_object *o = json_new_object(r->mem);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		json_set_ref(o, rows[i].name,
-			     action_state(r, rows[i].permission, rows[i].method,
-					  mem_printf(r->mem, "%s%s", url, rows[i].tail), rows[i].ready, rows[i].reason,
-					  NULL));
+		             action_state(r, rows[i].permission, rows[i].method,
+		                          mem_printf(r->mem, "%s%s", url, rows[i].tail), rows[i].ready, rows[i].reason,
+		                          NULL));
 	json_set_ref(o, "retryJob",
-		     action_state(r, PERM_RECORDING_CONTROL, "POST", retry_url(r, j), j->retryable != NULL,
-				  j->active != NULL ? "active_job_exists" : "recording_job_not_retryable", NULL));
+	             action_state(r, PERM_RECORDING_CONTROL, "POST", retry_url(r, j), j->retryable != NULL,
+	                          j->active != NULL ? "active_job_exists" : "recording_job_not_retryable", NULL));
 	return o;
 }
 
@@ -161,18 +161,17 @@ status recording_actions(struct request *r)
 	TRY(related(r, &model_upload_queue, id, -1, &items));
 	j = sort_out(jobs);
 	audit_add(r, &(struct audit){
-			     .target = recording_target(doc),
-			     .no_session = true,
-			     .details = details(r, "activeJobAvailable", J_BOOL, j.active != NULL, "cached", J_BOOL,
-						recording_has_file(doc), "relatedJobCount", J_INT,
-						(int64_t)json_object_array_length(jobs), "retryableJobAvailable", J_BOOL,
-						j.retryable != NULL, "uploadQueueCount", J_INT,
-						(int64_t)json_object_array_length(items), "visibleActionCount", J_INT,
-						(int64_t)7, NULL)});
+	                 .target = recording_target(doc),
+	                 .no_session = true,
+	                 .details = details(
+	                     r, "activeJobAvailable", J_BOOL, j.active != NULL, "cached", J_BOOL,
+	                     recording_has_file(doc), "relatedJobCount", J_INT, (int64_t)json_object_array_length(jobs),
+	                     "retryableJobAvailable", J_BOOL, j.retryable != NULL, "uploadQueueCount", J_INT,
+	                     (int64_t)json_object_array_length(items), "visibleActionCount", J_INT, (int64_t)7, NULL)});
 	return reply_data(r, 200,
-			  details(r, "actions", J_REF, states(r, doc, url, &j), "jobs", J_REF,
-				  details(r, "active", J_REF, j.active, "latest", J_REF, j.latest, "retryable", J_REF,
-					  j.retryable, NULL),
-				  "links", J_REF, links(r, url, &j), "recording", J_REF, doc, "uploadQueueItems", J_REF,
-				  items, NULL));
+	                  details(r, "actions", J_REF, states(r, doc, url, &j), "jobs", J_REF,
+	                          details(r, "active", J_REF, j.active, "latest", J_REF, j.latest, "retryable", J_REF,
+	                                  j.retryable, NULL),
+	                          "links", J_REF, links(r, url, &j), "recording", J_REF, doc, "uploadQueueItems", J_REF,
+	                          items, NULL));
 }

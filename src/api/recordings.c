@@ -18,7 +18,7 @@
 static const char *const cache_states[] = {"cached", "missing", NULL};
 static const char *const sort_orders[] = {"asc", "desc", NULL};
 static const char *const sort_fields[] = {"durationSeconds", "folder", "healthStatus", "name",
-					  "recordedAt",	     "source", "status",       NULL};
+                                          "recordedAt",      "source", "status",       NULL};
 
 static const char *check_limit(json_object *value)
 {
@@ -35,28 +35,37 @@ static const char *check_date(json_object *value)
 	return clock_parse(json_object_get_string(value), CLOCK_LENIENT, &ms) ? NULL : "Expected ISO date-time";
 }
 
-#define FILTER_TEXT(n) {.name = (n), .type = V_STR, .flags = S_TRIM | S_BLANK_ABSENT, .max = 240}
-#define FILTER_DATE(n) {.name = (n), .type = V_STR, .flags = S_TRIM | S_BLANK_ABSENT, .rule = check_date}
-#define FILTER_WORD(n, words) {.name = (n), .type = V_ENUM, .flags = S_BLANK_ABSENT, .values = (words)}
+#define FILTER_TEXT(n)                                                                                                 \
+	{                                                                                                              \
+		.name = (n), .type = V_STR, .flags = S_TRIM | S_BLANK_ABSENT, .max = 240                               \
+	}
+#define FILTER_DATE(n)                                                                                                 \
+	{                                                                                                              \
+		.name = (n), .type = V_STR, .flags = S_TRIM | S_BLANK_ABSENT, .rule = check_date                       \
+	}
+#define FILTER_WORD(n, words)                                                                                          \
+	{                                                                                                              \
+		.name = (n), .type = V_ENUM, .flags = S_BLANK_ABSENT, .values = (words)                                \
+	}
 
 static const struct schema_field filter_fields[] = {
-	FILTER_WORD("cacheState", cache_states),
-	FILTER_TEXT("folder"),
-	FILTER_WORD("healthStatus", enum_recording_health),
-	{.name = "limit", .type = V_INT, .flags = S_BLANK_ABSENT, .rule = check_limit},
-	FILTER_TEXT("nodeId"),
-	{.name = "offset", .type = V_INT, .flags = S_BLANK_ABSENT},
-	FILTER_DATE("recordedFrom"),
-	FILTER_DATE("recordedTo"),
-	FILTER_TEXT("recordingProfileId"),
-	FILTER_TEXT("scheduleId"),
-	FILTER_TEXT("search"),
-	FILTER_WORD("sortBy", sort_fields),
-	FILTER_WORD("sortOrder", sort_orders),
-	FILTER_WORD("status", enum_recording_status),
-	FILTER_TEXT("tag"),
-	FILTER_TEXT("trackGroupId"),
-	FILTER_TEXT("uploadPolicyId"),
+    FILTER_WORD("cacheState", cache_states),
+    FILTER_TEXT("folder"),
+    FILTER_WORD("healthStatus", enum_recording_health),
+    {.name = "limit", .type = V_INT, .flags = S_BLANK_ABSENT, .rule = check_limit},
+    FILTER_TEXT("nodeId"),
+    {.name = "offset", .type = V_INT, .flags = S_BLANK_ABSENT},
+    FILTER_DATE("recordedFrom"),
+    FILTER_DATE("recordedTo"),
+    FILTER_TEXT("recordingProfileId"),
+    FILTER_TEXT("scheduleId"),
+    FILTER_TEXT("search"),
+    FILTER_WORD("sortBy", sort_fields),
+    FILTER_WORD("sortOrder", sort_orders),
+    FILTER_WORD("status", enum_recording_status),
+    FILTER_TEXT("tag"),
+    FILTER_TEXT("trackGroupId"),
+    FILTER_TEXT("uploadPolicyId"),
 };
 static const struct schema filter_schema = SCHEMA(filter_fields, 0, NULL);
 
@@ -91,8 +100,8 @@ static void add_sort(json_object *filters, struct query *q)
 
 status recording_query(struct request *r, json_object *filters, struct query *q)
 {
-	static const char *const exact[] = {"healthStatus", "nodeId", "recordingProfileId", "scheduleId",
-					    "status",	    "trackGroupId", "uploadPolicyId"};
+	static const char *const exact[] = {"healthStatus", "nodeId",       "recordingProfileId", "scheduleId",
+	                                    "status",       "trackGroupId", "uploadPolicyId"};
 	const char *cache = json_str(filters, "cacheState");
 
 	query_init(q);
@@ -134,7 +143,7 @@ static status list(struct request *r)
 
 	if (!recording_filters(r, &filters, &issues))
 		return fail_issues(r, "Invalid recording filters", issues, "invalid_filters", RECORDING_COLLECTION,
-				   details(r, "issueCount", J_INT, (int64_t)json_object_array_length(issues), NULL));
+		                   details(r, "issueCount", J_INT, (int64_t)json_object_array_length(issues), NULL));
 	TRY(recording_query(r, filters, &q));
 	offset = json_int(filters, "offset", 0);
 	q.limit = json_int(filters, "limit", -1);
@@ -146,8 +155,8 @@ static status list(struct request *r)
 		json_push_ref(data, model_public(r->mem, &model_recordings, json_object_array_get_idx(page.docs, i)));
 	total = q.want_total ? page.total : (int64_t)page.count;
 	audit_ok(r, RECORDING_COLLECTION,
-		 details(r, "filters", J_REF, filters, "returnedCount", J_INT, (int64_t)page.count, "totalCount", J_INT,
-			 total, NULL));
+	         details(r, "filters", J_REF, filters, "returnedCount", J_INT, (int64_t)page.count, "totalCount", J_INT,
+	                 total, NULL));
 	json_set_ref(body, "data", data);
 	json_set_ref(body, "meta", page_meta(r, &q, offset, total, (int64_t)page.count));
 	return reply_json(r, 200, body);
@@ -158,8 +167,12 @@ static status list(struct request *r)
 static const struct facet {
 	const char *name, *field;
 } facets[] = {
-	{"folders", "folder"},	 {"nodes", "nodeId"},		   {"recordingProfiles", "recordingProfileId"}, {"tags", "tags"},
-	{"trackGroups", "trackGroupId"}, {"uploadPolicies", "uploadPolicyId"},
+    {"folders", "folder"},
+    {"nodes", "nodeId"},
+    {"recordingProfiles", "recordingProfileId"},
+    {"tags", "tags"},
+    {"trackGroups", "trackGroupId"},
+    {"uploadPolicies", "uploadPolicyId"},
 };
 
 static int compare_facets(const void *a, const void *b)
@@ -191,10 +204,10 @@ static status read_facets(struct request *r)
 	q.want_total = true;
 	TRY(store_list(r->store, r->mem, &model_recordings, &q, &page));
 	audit_ok(r, RECORDING_COLLECTION,
-		 details(r, "folderCount", J_INT, (int64_t)json_object_array_length(json_get(data, "folders")),
-			 "nodeCount", J_INT, (int64_t)json_object_array_length(json_get(data, "nodes")),
-			 "recordingCount", J_INT, page.total, "tagCount", J_INT,
-			 (int64_t)json_object_array_length(json_get(data, "tags")), NULL));
+	         details(r, "folderCount", J_INT, (int64_t)json_object_array_length(json_get(data, "folders")),
+	                 "nodeCount", J_INT, (int64_t)json_object_array_length(json_get(data, "nodes")),
+	                 "recordingCount", J_INT, page.total, "tagCount", J_INT,
+	                 (int64_t)json_object_array_length(json_get(data, "tags")), NULL));
 	return reply_data(r, 200, data);
 }
 
@@ -208,11 +221,11 @@ status recording_missing(struct request *r, const char *id)
 status recording_hidden(struct request *r, const struct selection *sel)
 {
 	audit_add(r, &(struct audit){.action = mem_printf(r->mem, "%s.failed", r->route->action),
-				     .outcome = "denied",
-				     .reason = "recording_not_visible",
-				     .target = RECORDING_COLLECTION,
-				     .details = details(r, "hiddenIds", J_REF, sel->hidden, "recordingIds", J_REF,
-							sel->ids, NULL)});
+	                             .outcome = "denied",
+	                             .reason = "recording_not_visible",
+	                             .target = RECORDING_COLLECTION,
+	                             .details = details(r, "hiddenIds", J_REF, sel->hidden, "recordingIds", J_REF,
+	                                                sel->ids, NULL)});
 	r->rollback = true;
 	return reply_error(r, 404, "One or more recordings are not visible");
 }
@@ -228,40 +241,46 @@ static status detail(struct request *r)
 	if (s != ST_OK)
 		return s;
 	audit_ok(r, recording_target(doc),
-		 details(r, "healthStatus", J_STR, json_str(doc, "healthStatus"), "source", J_STR,
-			 json_str(doc, "source"), "status", J_STR, json_str(doc, "status"), NULL));
+	         details(r, "healthStatus", J_STR, json_str(doc, "healthStatus"), "source", J_STR,
+	                 json_str(doc, "source"), "status", J_STR, json_str(doc, "status"), NULL));
 	return reply_data(r, 200, doc);
 }
 
 /* ---- routes ------------------------------------------------------------------------------------------------------ */
 
 #define LIBRARY(m, tail, perm, act, fn)                                                                                \
-	{.method = (m), .path = "/api/v1/recordings" tail, .guard = GUARD_USER, .permission = (perm), .action = (act), \
-	 .target_type = "controller", .handler = (fn)}
+	{                                                                                                              \
+		.method = (m), .path = "/api/v1/recordings" tail, .guard = GUARD_USER, .permission = (perm),           \
+		.action = (act), .target_type = "controller", .handler = (fn)                                          \
+	}
 #define COLLECTION(m, tail, perm, act, fn)                                                                             \
-	{.method = (m), .path = "/api/v1/recordings" tail, .guard = GUARD_USER, .permission = (perm), .action = (act), \
-	 .target_type = "recording_collection", .target_id = "recording_collection", .handler = (fn)}
+	{                                                                                                              \
+		.method = (m), .path = "/api/v1/recordings" tail, .guard = GUARD_USER, .permission = (perm),           \
+		.action = (act), .target_type = "recording_collection", .target_id = "recording_collection",           \
+		.handler = (fn)                                                                                        \
+	}
 #define ONE(m, tail, perm, act, fn)                                                                                    \
-	{.method = (m), .path = "/api/v1/recordings/:recordingId" tail, .guard = GUARD_USER, .permission = (perm),     \
-	 .action = (act), .target_type = "recording", .target_param = "recordingId", .handler = (fn),                  \
-	 .prefetch = &model_recordings, .prefetch_param = "recordingId"}
+	{                                                                                                              \
+		.method = (m), .path = "/api/v1/recordings/:recordingId" tail, .guard = GUARD_USER,                    \
+		.permission = (perm), .action = (act), .target_type = "recording", .target_param = "recordingId",      \
+		.handler = (fn), .prefetch = &model_recordings, .prefetch_param = "recordingId"                        \
+	}
 
 const struct route recordings_routes[] = {
-	COLLECTION("GET", "/export", PERM_RECORDING_READ, "recordings.export", recording_export),
-	COLLECTION("POST", "/export", PERM_RECORDING_READ, "recordings.export_selected", recording_export_selected),
-	LIBRARY("GET", "", PERM_RECORDING_READ, "recordings.read", list),
-	LIBRARY("GET", "/facets", PERM_RECORDING_READ, "recordings.facets.read", read_facets),
-	ONE("GET", "", PERM_RECORDING_READ, "recordings.detail.read", detail),
-	ONE("GET", "/context", PERM_RECORDING_READ, "recordings.context.read", recording_context),
-	ONE("GET", "/actions", PERM_RECORDING_READ, "recordings.actions.read", recording_actions),
-	ONE("POST", "/playback", PERM_RECORDING_PLAYBACK, "recordings.playback.start", recording_playback),
-	ONE("POST", "/download", PERM_RECORDING_DOWNLOAD, "recordings.download.prepare", recording_download),
-	ONE("GET", "/stream", PERM_RECORDING_PLAYBACK, "recordings.playback.stream", recording_stream),
-	ONE("GET", "/file", PERM_RECORDING_DOWNLOAD, "recordings.download.file", recording_file),
-	COLLECTION("PATCH", "/bulk-metadata", PERM_RECORDING_EDIT, "recordings.metadata.bulk_update",
-		   recording_bulk_edit),
-	COLLECTION("POST", "/bulk-delete", PERM_RECORDING_DELETE, "recordings.bulk_delete", recording_bulk_delete),
-	ONE("PATCH", "/metadata", PERM_RECORDING_EDIT, "recordings.metadata.update", recording_edit),
-	ONE("DELETE", "", PERM_RECORDING_DELETE, "recordings.delete", recording_delete),
-	{0},
+    COLLECTION("GET", "/export", PERM_RECORDING_READ, "recordings.export", recording_export),
+    COLLECTION("POST", "/export", PERM_RECORDING_READ, "recordings.export_selected", recording_export_selected),
+    LIBRARY("GET", "", PERM_RECORDING_READ, "recordings.read", list),
+    LIBRARY("GET", "/facets", PERM_RECORDING_READ, "recordings.facets.read", read_facets),
+    ONE("GET", "", PERM_RECORDING_READ, "recordings.detail.read", detail),
+    ONE("GET", "/context", PERM_RECORDING_READ, "recordings.context.read", recording_context),
+    ONE("GET", "/actions", PERM_RECORDING_READ, "recordings.actions.read", recording_actions),
+    ONE("POST", "/playback", PERM_RECORDING_PLAYBACK, "recordings.playback.start", recording_playback),
+    ONE("POST", "/download", PERM_RECORDING_DOWNLOAD, "recordings.download.prepare", recording_download),
+    ONE("GET", "/stream", PERM_RECORDING_PLAYBACK, "recordings.playback.stream", recording_stream),
+    ONE("GET", "/file", PERM_RECORDING_DOWNLOAD, "recordings.download.file", recording_file),
+    COLLECTION("PATCH", "/bulk-metadata", PERM_RECORDING_EDIT, "recordings.metadata.bulk_update", recording_bulk_edit),
+    COLLECTION("POST", "/bulk-delete", PERM_RECORDING_DELETE, "recordings.bulk_delete", recording_bulk_delete),
+    ONE("PATCH", "/metadata", PERM_RECORDING_EDIT, "recordings.metadata.update", recording_edit),
+    ONE("DELETE", "", PERM_RECORDING_DELETE, "recordings.delete", recording_delete),
+    {0},
 };

@@ -38,7 +38,7 @@ static json_object *find_document(const struct model *m, json_object *docs, cons
 }
 
 status selection_load(struct request *r, const struct model *m, const struct row_scope *scope, json_object *ids,
-		      bool lock, struct selection *out)
+                      bool lock, struct selection *out)
 {
 	const char **values;
 	struct query q;

@@ -1,4 +1,5 @@
-/* Lists of ids in bodies: exports of a selection and bulk changes (contract 03 3.4.2, 3.5.2, 3.6.2, 3.12.4 to 3.12.8). */
+/* Lists of ids in bodies: exports of a selection and bulk changes (contract 03 3.4.2, 3.5.2, 3.6.2, 3.12.4 to 3.12.8).
+ */
 #ifndef RAKKR_API_SELECTION_H
 #define RAKKR_API_SELECTION_H
 
@@ -20,7 +21,7 @@ struct selection {
  * the unit of work.
  */
 status selection_load(struct request *r, const struct model *m, const struct row_scope *scope, json_object *ids,
-		      bool lock, struct selection *out);
+                      bool lock, struct selection *out);
 
 /* {"<prefix>1": first, "<prefix>2": second, ...}: correlation ids of a bulk change. */
 json_object *selection_numbered(struct request *r, const char *prefix, json_object *ids);

@@ -173,8 +173,7 @@ static void add_source(json_object *c, const struct capture_input *in, json_obje
 	json_set_int(c, "captureChannels", first_positive(channels, d->channels));
 	json_set_str(c, "captureDevice", first_text(device, d->device, "default"));
 	json_set_str(c, "captureFormat", first_text(json_str(audio, "captureFormat"), d->format, "S16_LE"));
-	json_set_int(c, "captureSampleRate",
-		     first_positive(json_int(audio, "captureSampleRate", 0), d->sample_rate));
+	json_set_int(c, "captureSampleRate", first_positive(json_int(audio, "captureSampleRate", 0), d->sample_rate));
 }
 
 /* Codec and file name. */
@@ -186,7 +185,7 @@ static void add_output(const void *ctx, json_object *c, const struct capture_inp
 	json_set_str(c, "outputCodec", codec);
 	json_set_bool(c, "outputVbr", json_flag(in->profile, "vbr", true));
 	json_set_str(c, "outputFileName",
-		     mem_printf(ctx, "%s.%s", json_str_or(in->recording, "id", "recording"), codec));
+	             mem_printf(ctx, "%s.%s", json_str_or(in->recording, "id", "recording"), codec));
 }
 
 json_object *capture_command(const void *ctx, const struct capture_input *in)

@@ -16,14 +16,14 @@ struct capture_defaults {
 
 struct capture_input {
 	json_object *node;
-	json_object *recording;	   /* id, trackGroupId, trackIndex, trackTotal are used */
-	const char *backend;	   /* as asked for; NULL = by the interface or the node */
-	const char *interface_id;  /* as asked for; NULL = capture_interface_id() */
-	int64_t seconds;	   /* planned length; 0 = the default */
-	json_object *profile;	   /* NULL = mp3, 128 kbit/s, variable */
-	json_object *retention;	   /* policy of the recording; may be NULL */
-	json_object *assignments;  /* array of channel-map assignments that may concern this node; may be NULL */
-	json_object *templates;	   /* array of channel-map templates; may be NULL */
+	json_object *recording;   /* id, trackGroupId, trackIndex, trackTotal are used */
+	const char *backend;      /* as asked for; NULL = by the interface or the node */
+	const char *interface_id; /* as asked for; NULL = capture_interface_id() */
+	int64_t seconds;          /* planned length; 0 = the default */
+	json_object *profile;     /* NULL = mp3, 128 kbit/s, variable */
+	json_object *retention;   /* policy of the recording; may be NULL */
+	json_object *assignments; /* array of channel-map assignments that may concern this node; may be NULL */
+	json_object *templates;   /* array of channel-map templates; may be NULL */
 	struct capture_defaults defaults;
 };
 

@@ -30,7 +30,7 @@ static const unsigned char *reader_at(struct reader *r, int64_t offset, size_t n
 		r->filled = keep;
 		while (r->filled < n) {
 			long got = r->source->read_at(r->source->arg, r->start + (int64_t)r->filled,
-						      r->block + r->filled, WAV_BLOCK - r->filled);
+			                              r->block + r->filled, WAV_BLOCK - r->filled);
 
 			if (got <= 0)
 				return NULL;

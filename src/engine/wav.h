@@ -1,6 +1,7 @@
 /*
- * WAV files: parsing and peaks, bit for bit as contract 03 3.13.7 wants them, in constant memory for any size. Pure: the
- * bytes come from a callback, so the same code reads a stored file, a decoder's output, and whatever a fuzzer makes up.
+ * WAV files: parsing and peaks, bit for bit as contract 03 3.13.7 wants them, in constant memory for any size. Pure:
+ * the bytes come from a callback, so the same code reads a stored file, a decoder's output, and whatever a fuzzer makes
+ * up.
  */
 #ifndef RAKKR_ENGINE_WAV_H
 #define RAKKR_ENGINE_WAV_H
@@ -23,9 +24,9 @@ struct wav_source {
 
 struct wav_info {
 	uint32_t channels;
-	uint32_t rate;		   /* Hz */
-	int64_t frames;		   /* "sampleCount" on the wire */
-	unsigned peak_count;	   /* min(WAV_PEAKS, frames) */
+	uint32_t rate;             /* Hz */
+	int64_t frames;            /* "sampleCount" on the wire */
+	unsigned peak_count;       /* min(WAV_PEAKS, frames) */
 	uint16_t peaks[WAV_PEAKS]; /* thousandths of full scale, 0..1000 */
 };
 

@@ -138,6 +138,20 @@ static void write_head(struct request *r, struct buf *b)
 	buf_puts(b, "\r\n");
 }
 
+/* Into the stream's buffer; what does not fit goes out. */
+static bool put(FCGX_Request *fcgi, const char *data, size_t n)
+{
+	while (n > 0) {
+		int part = n > INT32_MAX ? INT32_MAX : (int)n;
+
+		if (FCGX_PutStr(data, part, fcgi->out) != part)
+			return false;
+		data += part;
+		n -= (size_t)part;
+	}
+	return true;
+}
+
 static void write_reply(struct request *r, FCGX_Request *fcgi)
 {
 	const struct reply *p = &r->reply;
@@ -147,7 +161,9 @@ static void write_reply(struct request *r, FCGX_Request *fcgi)
 	write_head(r, &b);
 	if (p->kind == REPLY_BODY && strcmp(r->method, "HEAD") != 0)
 		buf_add(&b, p->body, p->body_len);
-	gateway_stream_write(fcgi, b.data, b.len);
+	/* Not flushed unless more comes later: the end of the request goes out in the same write. */
+	if (put(fcgi, b.data, b.len) && p->kind == REPLY_STREAM)
+		FCGX_FFlush(fcgi->out);
 }
 
 /* An unread body must be taken off the socket, or the front sees a broken pipe instead of the answer. */
@@ -195,15 +211,7 @@ bool gateway_stream_next(struct app *app, struct gateway_stream *stream, const c
 
 bool gateway_stream_write(FCGX_Request *fcgi, const char *data, size_t n)
 {
-	while (n > 0) {
-		int part = n > INT32_MAX ? INT32_MAX : (int)n;
-
-		if (FCGX_PutStr(data, part, fcgi->out) != part)
-			return false;
-		data += part;
-		n -= (size_t)part;
-	}
-	return FCGX_FFlush(fcgi->out) == 0;
+	return put(fcgi, data, n) && FCGX_FFlush(fcgi->out) == 0;
 }
 
 void gateway_stream_end(struct gateway_stream *stream)

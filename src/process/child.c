@@ -43,6 +43,7 @@ void child_begin(const struct child_setup *setup, const char *role)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file-size limit shows as EFBIG, and the store answers for it */
 	sigset_t set;
 	order_signals(&set);
 	sigprocmask(SIG_SETMASK, &set, NULL);

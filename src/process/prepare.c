@@ -14,18 +14,24 @@
 
 #define LOOK_MS 5
 
+/* What was done is a line each. Of a failure the last line says it all; details before it are what "verify" shows. */
 static void log_lines(char *text, bool good)
 {
 	char *rest = NULL;
-	for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+	char *line = strtok_r(text, "\n", &rest);
+	while (line != NULL) {
+		char *next = strtok_r(NULL, "\n", &rest);
 		if (good)
 			log_info("database: %s", line);
+		else if (next != NULL)
+			log_debug("database: %s", line);
 		else
 			log_error("database: %s", line);
+		line = next;
 	}
 }
 
-int prepare_database(const struct config *c)
+int prepare_database(const struct config *c, bool quiet)
 {
 	char *text = NULL;
 	size_t n = 0;
@@ -33,7 +39,7 @@ int prepare_database(const struct config *c)
 	if (out == NULL)
 		return MIGRATE_FAILED;
 	int result = migrate_prepare(config_str(c, CFG_DATABASE_URL), NULL, config_on(c, CFG_SEED_DEMO_DATA), out);
-	if (fclose(out) == 0)
+	if (fclose(out) == 0 && (result == MIGRATE_OK || !quiet))
 		log_lines(text, result == MIGRATE_OK);
 	free(text);
 	return result;
@@ -63,7 +69,7 @@ int prepare_database_apart(const struct config *c, int64_t limit_ms)
 	}
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		_exit(getppid() == master ? prepare_database(c) : MIGRATE_FAILED);
+		_exit(getppid() == master ? prepare_database(c, false) : MIGRATE_FAILED);
 	}
 	if (child_ended(pid, &how, limit_ms))
 		return WIFEXITED(how) ? WEXITSTATUS(how) : MIGRATE_FAILED;

@@ -5,8 +5,11 @@
 #include "base/config.h"
 #include "store/migrate.h"
 
-/* Does it in this process; what was done and what failed is logged. Returns an enum migrate_exit. */
-int prepare_database(const struct config *c);
+/*
+ * Does it in this process; what was done is logged, what failed too unless quiet (it was said before). Returns an enum
+ * migrate_exit.
+ */
+int prepare_database(const struct config *c, bool quiet);
 
 /*
  * The same in a child process, so that the caller keeps no connection, for at most limit_ms. A child that takes longer

@@ -15,14 +15,14 @@
 #include <stdlib.h>
 
 #define LOOP_MS 1000
-#define PREPARE_RETRY_MS 2000
-#define PREPARE_RETRY_MAX_MS 60000
+#define PREPARE_RETRY_MS 3000
 #define TRIM_MS 60000
 
 struct runner {
 	struct app app;
 	bool prepared; /* the schema is there */
-	int64_t prepare_at_ms, prepare_wait_ms;
+	int prepare_result; /* of the last try: the same failure is logged once */
+	int64_t prepare_at_ms;
 	int64_t lease_at_ms;
 	int64_t trim_at_ms;
 	status spool_status, lease_status; /* of the last pass: a lasting failure is logged once */
@@ -35,9 +35,12 @@ static bool prepare_due(struct runner *r, int64_t now_ms)
 		return true;
 	if (now_ms < r->prepare_at_ms)
 		return false;
-	r->prepared = prepare_database(r->app.config) == MIGRATE_OK;
-	r->prepare_at_ms = clock_mono_ms() + r->prepare_wait_ms;
-	r->prepare_wait_ms = r->prepare_wait_ms * 2 > PREPARE_RETRY_MAX_MS ? PREPARE_RETRY_MAX_MS : r->prepare_wait_ms * 2;
+	int result = prepare_database(r->app.config, r->prepare_result != MIGRATE_OK);
+	r->prepared = result == MIGRATE_OK;
+	if (r->prepared && r->prepare_result != MIGRATE_OK)
+		log_info("database: ready");
+	r->prepare_result = result;
+	r->prepare_at_ms = clock_mono_ms() + PREPARE_RETRY_MS;
 	return r->prepared;
 }
 
@@ -81,7 +84,7 @@ int runner_run(const struct child_setup *setup)
 	const char *error = NULL;
 	struct runner r = {
 		.app = {.config = setup->config, .live = setup->live},
-		.prepare_wait_ms = PREPARE_RETRY_MS,
+		.prepare_result = MIGRATE_OK,
 	};
 	r.app.store = store_open(mem, setup->config, &error);
 	if (r.app.store == NULL) {

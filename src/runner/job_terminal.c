@@ -30,7 +30,7 @@ status health_report(struct store *s, const void *ctx, int64_t now_ms, const str
 }
 
 static status report_end(struct store *s, const void *ctx, int64_t now_ms, json_object *job, json_object *recording,
-			 bool failed, const char **id)
+                         bool failed, const char **id)
 {
 	json_object *d = json_new_object(ctx);
 
@@ -38,15 +38,16 @@ static status report_end(struct store *s, const void *ctx, int64_t now_ms, json_
 	json_set_str_opt(d, "reason", json_str(job, "failureReason"));
 	json_set_str(d, "source", "recording_job_terminal");
 	json_set_str(d, "terminalState", failed ? "failed" : "cancelled");
-	return health_report(s, ctx, now_ms,
-			     &(struct health_report){
-				 .type = failed ? "controller.recording.job_failed" : "controller.recording.job_cancelled",
-				 .severity = failed ? "critical" : "warning",
-				 .recording = recording,
-				 .with_schedule = true,
-				 .details = d,
-			     },
-			     id);
+	return health_report(
+	    s, ctx, now_ms,
+	    &(struct health_report){
+	        .type = failed ? "controller.recording.job_failed" : "controller.recording.job_cancelled",
+	        .severity = failed ? "critical" : "warning",
+	        .recording = recording,
+	        .with_schedule = true,
+	        .details = d,
+	    },
+	    id);
 }
 
 /* Ends a recording that is still open; one that is secured, stopped or failed stays as it is. */

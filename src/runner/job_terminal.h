@@ -23,12 +23,11 @@ status job_terminal(struct store *s, const void *ctx, int64_t now_ms, json_objec
 struct health_report {
 	const char *type, *severity;
 	json_object *recording; /* its id, nodeId and scheduleId go into the event */
-	bool with_schedule;	/* scheduleId too */
+	bool with_schedule;     /* scheduleId too */
 	json_object *details;
 };
 
 /* Opens a health event about a recording; *id belongs to ctx. */
-status health_report(struct store *s, const void *ctx, int64_t now_ms, const struct health_report *h,
-		     const char **id);
+status health_report(struct store *s, const void *ctx, int64_t now_ms, const struct health_report *h, const char **id);
 
 #endif

@@ -8,8 +8,8 @@
 #include "transfer/cache.h"
 
 #define PASS_PAUSE_MS 1000
-#define SWEEP_PAUSE_MS (6 * 3600 * 1000)
-#define SWEEP_AGE_SECONDS (24 * 3600)
+#define SWEEP_PAUSE_MS (60 * 1000)
+#define SWEEP_KEPT_SECONDS 3600
 
 static const char *const leased[] = {"running", "stop_requested"};
 
@@ -68,7 +68,7 @@ static void guard(const struct config *c, const void *ctx, int64_t now_ms, struc
 }
 
 status lease_expire(struct store *s, const struct config *c, const void *ctx, int64_t now_ms, json_object *job,
-		    bool *ended)
+                    bool *ended)
 {
 	bool was_running = running(job);
 	struct job_terminal result;
@@ -127,7 +127,7 @@ static void sweep(const struct config *c)
 	if (now < next)
 		return;
 	next = now + SWEEP_PAUSE_MS;
-	swept = cache_sweep(config_str(c, CFG_RECORDING_CACHE_DIR), SWEEP_AGE_SECONDS);
+	swept = cache_sweep(config_str(c, CFG_RECORDING_CACHE_DIR), SWEEP_KEPT_SECONDS);
 	if (swept > 0)
 		log_info("removed the remains of %d interrupted uploads", swept);
 }

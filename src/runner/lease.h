@@ -1,8 +1,8 @@
 /*
- * Leases of recording jobs: a running job whose node has been silent for RAKKR_RECORDING_JOB_LEASE_SECONDS fails, a stop
- * that nobody confirmed within that time is a cancellation (contract 03 3.11.1, 3.11.2, 3.11.4). Every row is changed by
- * a guarded update, and its consequences follow only from rows that this call changed, so any number of processes may
- * do this at once (09 D-19, D-20).
+ * Leases of recording jobs: a running job whose node has been silent for RAKKR_RECORDING_JOB_LEASE_SECONDS fails, a
+ * stop that nobody confirmed within that time is a cancellation (contract 03 3.11.1, 3.11.2, 3.11.4). Every row is
+ * changed by a guarded update, and its consequences follow only from rows that this call changed, so any number of
+ * processes may do this at once (09 D-19, D-20).
  */
 #ifndef RAKKR_RUNNER_LEASE_H
 #define RAKKR_RUNNER_LEASE_H
@@ -20,7 +20,7 @@ bool lease_over(const struct config *c, json_object *job, int64_t now_ms);
  * this call did it.
  */
 status lease_expire(struct store *s, const struct config *c, const void *ctx, int64_t now_ms, json_object *job,
-		    bool *ended);
+                    bool *ended);
 
 /* Ends every job whose lease is over. One indexed read when there is none. Part of the caller's unit of work. */
 status lease_expire_all(struct store *s, const struct config *c, const void *ctx, int64_t now_ms);

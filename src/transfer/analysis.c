@@ -97,8 +97,8 @@ static bool drain(struct decoded *d, int64_t max)
 
 static const char **decode_arguments(const void *ctx, const struct config *c, const char *file)
 {
-	const char *const args[] = {"-hide_banner", "-loglevel", "error", "-i", file, "-map", "0:a:0",
-				    "-acodec", "pcm_s16le", "-f", "wav", "-", NULL};
+	const char *const args[] = {"-hide_banner", "-loglevel", "error", "-i",  file, "-map", "0:a:0",
+	                            "-acodec",      "pcm_s16le", "-f",    "wav", "-",  NULL};
 
 	return tool_arguments(ctx, config_str(c, CFG_FFMPEG_COMMAND), config_str(c, CFG_FFMPEG_ARGS_PREFIX), args);
 }
@@ -107,10 +107,9 @@ static bool start_probe(const void *ctx, const struct config *c, const char *fil
 {
 	const char *const args[] = {"-v", "error", "-show_entries", "format=duration", "-of", "json", file, NULL};
 
-	return tool_start(t,
-			  tool_arguments(ctx, config_str(c, CFG_FFPROBE_COMMAND),
-					 config_str(c, CFG_FFPROBE_ARGS_PREFIX), args),
-			  config_int(c, CFG_AUDIO_TOOL_TIMEOUT_MS));
+	return tool_start(
+	    t, tool_arguments(ctx, config_str(c, CFG_FFPROBE_COMMAND), config_str(c, CFG_FFPROBE_ARGS_PREFIX), args),
+	    config_int(c, CFG_AUDIO_TOOL_TIMEOUT_MS));
 }
 
 /* Whole seconds out of ffprobe's answer; 0 if there are none. */
@@ -180,7 +179,7 @@ static bool analyse_decoded(const struct config *c, const char **argv, struct de
 }
 
 void analyse_file(const void *ctx, const struct config *c, const char *file, bool wav, int64_t now_ms,
-		  struct analysis *out)
+                  struct analysis *out)
 {
 	const char **argv;
 	struct wav_info info;

@@ -15,6 +15,6 @@ struct analysis {
  * means that less is known: the call itself cannot fail. Takes up to twice RAKKR_AUDIO_TOOL_TIMEOUT_MS.
  */
 void analyse_file(const void *ctx, const struct config *c, const char *file, bool wav, int64_t now_ms,
-		  struct analysis *out);
+                  struct analysis *out);
 
 #endif

@@ -9,26 +9,30 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RECEIVE_BLOCK (256 * 1024)
 #define HIDDEN_PREFIX ".incoming-"
+#define KEPT_SUFFIX ".previous"
 
 static const char *const folders[] = {"ad-hoc", "scheduled"};
 
 struct cache_upload {
-	char *folder;	/* of temp, kept and final */
-	char *temp;	/* hidden name; NULL once it has been moved */
+	char *folder; /* of temp, kept and final */
+	char *temp;   /* hidden name; NULL once it has been moved */
 	char *final;
-	char *kept;	/* the file that was there before; NULL if none */
+	char *kept; /* the file that was there before; NULL if none */
 	bool published;
+	int fd; /* of the hidden file, locked: the sign that somebody is at work */
 	int64_t size;
 	char checksum[CACHE_CHECKSUM_SIZE];
 };
@@ -52,6 +56,8 @@ static int upload_destroy(struct cache_upload *u)
 {
 	if (u->temp != NULL)
 		unlink(u->temp);
+	if (u->fd >= 0)
+		close(u->fd);
 	return 0;
 }
 
@@ -75,8 +81,30 @@ static status system_failure(const void *ctx, const char *what, int error, const
 	return error == ENOSPC || error == EDQUOT ? ST_NO_SPACE : ST_INTERNAL;
 }
 
+/* Id of a group, or -1 (= leave it) if there is none of that name. */
+static gid_t group_id(const char *group)
+{
+	struct group *g = group != NULL && group[0] != '\0' ? getgrnam(group) : NULL;
+
+	return g != NULL ? g->gr_gid : (gid_t)-1;
+}
+
+/* A folder of our own; it is the web server's to read too. One that is there already is left as it is. */
+static bool make_folder(const void *ctx, const char *path, gid_t group)
+{
+	struct stat st;
+
+	if (mkdir(path, 0750) != 0)
+		return errno == EEXIST;
+	if (!sync_folder(mem_printf(ctx, "%s/..", path)))
+		return false;
+	if (chown(path, (uid_t)-1, group) != 0)
+		log_debug("%s keeps its group: %s", path, strerror(errno));
+	return stat(path, &st) == 0 && chmod(path, (st.st_mode & 07777) | 0750) == 0;
+}
+
 /* Creates path and what is above it. */
-static bool make_folders(const void *ctx, const char *path)
+static bool make_folders(const void *ctx, const char *path, gid_t group)
 {
 	char *copy = mem_strdup(ctx, path);
 
@@ -84,11 +112,11 @@ static bool make_folders(const void *ctx, const char *path)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, 0750) != 0 && errno != EEXIST)
+		if (!make_folder(ctx, copy, group))
 			return false;
 		*p = '/';
 	}
-	return mkdir(copy, 0750) == 0 || errno == EEXIST;
+	return make_folder(ctx, copy, group);
 }
 
 /* True if path, with links followed, is root or below it. *real is the followed path, owned by ctx. */
@@ -109,14 +137,12 @@ static bool inside_root(const void *ctx, const char *root, const char *path, cha
 }
 
 /* The file that receives the bytes: without a name where the file system can do that, so that a kill leaves nothing. */
-static int open_incoming(struct cache_upload *u)
+static bool open_incoming(struct cache_upload *u)
 {
-	int fd = open(u->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0640);
-
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
-		return fd;
-	fd = open(u->temp, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0640);
-	return fd;
+	u->fd = open(u->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0640);
+	if (u->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
+		u->fd = open(u->temp, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0640);
+	return u->fd >= 0 && flock(u->fd, LOCK_EX | LOCK_NB) == 0;
 }
 
 static bool write_all(int fd, const char *data, size_t n)
@@ -134,9 +160,8 @@ static bool write_all(int fd, const char *data, size_t n)
 	return true;
 }
 
-/* Copies the body into fd and hashes it. */
-static status receive_body(struct cache_upload *u, int fd, const struct cache_reader *reader, int64_t max,
-			   const char **reason)
+/* Copies the body into the file and hashes it. */
+static status receive_body(struct cache_upload *u, const struct cache_reader *reader, int64_t max, const char **reason)
 {
 	char *block = mem_array(u, char, RECEIVE_BLOCK);
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
@@ -151,7 +176,7 @@ static status receive_body(struct cache_upload *u, int fd, const struct cache_re
 		u->size += n;
 		if (u->size > max)
 			s = ST_TOO_LARGE;
-		else if (EVP_DigestUpdate(md, block, (size_t)n) != 1 || !write_all(fd, block, (size_t)n))
+		else if (EVP_DigestUpdate(md, block, (size_t)n) != 1 || !write_all(u->fd, block, (size_t)n))
 			s = system_failure(u, "write", errno, reason);
 	}
 	if (s == ST_OK && n < 0)
@@ -168,16 +193,16 @@ static status receive_body(struct cache_upload *u, int fd, const struct cache_re
 }
 
 /* Gives the nameless file its hidden name. Already named on file systems without nameless files. */
-static bool name_incoming(const struct cache_upload *u, int fd)
+static bool name_incoming(const struct cache_upload *u)
 {
 	char self[64];
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", u->fd);
 	return linkat(AT_FDCWD, self, AT_FDCWD, u->temp, AT_SYMLINK_FOLLOW) == 0 || errno == EEXIST;
 }
 
 /* Folder and names of an upload; the folder is created. */
-static status prepare(struct cache_upload *u, const char *root, const char *path, const char **reason)
+static status prepare(struct cache_upload *u, const char *root, gid_t group, const char *path, const char **reason)
 {
 	const char *slash = strrchr(path, '/');
 	char id[UUID_SIZE], *real;
@@ -186,7 +211,7 @@ static status prepare(struct cache_upload *u, const char *root, const char *path
 	u->final = mem_printf(u, "%s/%s", root, path);
 	uuid_v4(id);
 	u->temp = mem_printf(u, "%s/" HIDDEN_PREFIX "%s-%s", u->folder, id, slash + 1);
-	if (!make_folders(u, u->folder))
+	if (!make_folders(u, u->folder, group))
 		return system_failure(u, u->folder, errno, reason);
 	if (!inside_root(u, root, u->folder, &real)) {
 		*reason = CACHE_OUTSIDE_ROOT;
@@ -195,23 +220,30 @@ static status prepare(struct cache_upload *u, const char *root, const char *path
 	return ST_OK;
 }
 
-status cache_receive(const void *ctx, const char *root, const char *cache_path, const struct cache_reader *reader,
-		     int64_t max, struct cache_upload **out, const char **reason)
+/* The name is given last: what can be seen is complete, readable, and on disk. */
+static bool finish_incoming(const struct cache_upload *u, gid_t group)
 {
+	if (group != (gid_t)-1 && fchown(u->fd, (uid_t)-1, group) != 0)
+		log_debug("%s keeps its group: %s", u->temp, strerror(errno));
+	return fchmod(u->fd, 0640) == 0 && fsync(u->fd) == 0 && name_incoming(u);
+}
+
+status cache_receive(const void *ctx, const char *root, const char *group, const char *cache_path,
+                     const struct cache_reader *reader, int64_t max, struct cache_upload **out, const char **reason)
+{
+	gid_t gid = group_id(group);
 	struct cache_upload *u = mem_new(ctx, struct cache_upload);
 	status s;
-	int fd;
 
 	*reason = NULL;
-	TRY(prepare(u, root, cache_path, reason));
-	fd = open_incoming(u);
-	if (fd < 0)
-		return system_failure(u, u->folder, errno, reason);
+	u->fd = -1;
+	TRY(prepare(u, root, gid, cache_path, reason));
 	talloc_set_destructor(u, upload_destroy);
-	s = receive_body(u, fd, reader, max, reason);
-	if (s == ST_OK && u->size > 0 && (fsync(fd) != 0 || !name_incoming(u, fd)))
-		s = system_failure(u, u->temp, errno, reason);
-	if (close(fd) != 0 && s == ST_OK)
+	if (!open_incoming(u))
+		s = system_failure(u, u->folder, errno, reason);
+	else
+		s = receive_body(u, reader, max, reason);
+	if (s == ST_OK && u->size > 0 && !finish_incoming(u, gid))
 		s = system_failure(u, u->temp, errno, reason);
 	if (s != ST_OK) {
 		if (*reason != NULL)
@@ -225,7 +257,7 @@ status cache_receive(const void *ctx, const char *root, const char *cache_path, 
 
 status cache_publish(struct cache_upload *u, const char **reason)
 {
-	char *kept = mem_printf(u, "%s.previous", u->temp);
+	char *kept = mem_printf(u, "%s" KEPT_SUFFIX, u->temp);
 
 	if (link(u->final, kept) == 0)
 		u->kept = kept;
@@ -268,7 +300,7 @@ void cache_settle(struct cache_upload *u, bool good)
 }
 
 bool cache_locate(const void *ctx, const char *root, const char *stored, char **file, char **relative, int64_t *size,
-		  const char **reason)
+                  const char **reason)
 {
 	char *path = mem_printf(ctx, "%s/%s", root, stored);
 	struct stat st;
@@ -280,8 +312,8 @@ bool cache_locate(const void *ctx, const char *root, const char *stored, char **
 		if (errno == EXDEV)
 			*reason = CACHE_OUTSIDE_ROOT;
 		else
-			*reason = errno == ENOENT || errno == ENOTDIR ? CACHE_FILE_MISSING :
-									mem_strdup(ctx, strerror(errno));
+			*reason =
+			    errno == ENOENT || errno == ENOTDIR ? CACHE_FILE_MISSING : mem_strdup(ctx, strerror(errno));
 		return false;
 	}
 	*file = mem_printf(ctx, "%s/%s", root, *relative);
@@ -313,9 +345,28 @@ bool cache_remove(const void *ctx, const char *root, const char *stored, bool *r
 	return true;
 }
 
-int cache_sweep(const char *root, int64_t max_age)
+/* True if a hidden file has been left behind. */
+static bool abandoned(int dir, const char *name, time_t oldest_kept)
 {
-	time_t oldest = time(NULL) - (time_t)max_age;
+	size_t n = strlen(name), suffix = sizeof(KEPT_SUFFIX) - 1;
+	struct stat st;
+	bool free_lock;
+	int fd;
+
+	if (strncmp(name, HIDDEN_PREFIX, sizeof(HIDDEN_PREFIX) - 1) != 0)
+		return false;
+	if (n > suffix && strcmp(name + n - suffix, KEPT_SUFFIX) == 0)
+		return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ctime < oldest_kept;
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	free_lock = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+	if (fd >= 0)
+		close(fd);
+	return free_lock;
+}
+
+int cache_sweep(const char *root, int64_t kept_seconds)
+{
+	time_t oldest_kept = time(NULL) - (time_t)kept_seconds;
 	int swept = 0;
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
@@ -326,14 +377,10 @@ int cache_sweep(const char *root, int64_t max_age)
 		if (snprintf(path, sizeof(path), "%s/%s", root, folders[i]) >= (int)sizeof(path) ||
 		    (dir = opendir(path)) == NULL)
 			continue;
-		while ((entry = readdir(dir)) != NULL) {
-			struct stat st;
-
-			if (strncmp(entry->d_name, HIDDEN_PREFIX, sizeof(HIDDEN_PREFIX) - 1) == 0 &&
-			    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			    st.st_ctime < oldest && unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+		while ((entry = readdir(dir)) != NULL)
+			if (abandoned(dirfd(dir), entry->d_name, oldest_kept) &&
+			    unlinkat(dirfd(dir), entry->d_name, 0) == 0)
 				swept++;
-		}
 		closedir(dir);
 	}
 	return swept;

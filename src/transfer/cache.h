@@ -1,6 +1,6 @@
 /*
- * The recording cache: files below RAKKR_RECORDING_CACHE_DIR (contract 03 3.13.2 to 3.13.5). A file arrives under no name
- * or a hidden one, complete and on disk, before it takes the place of an older one; a worker that dies on the way
+ * The recording cache: files below RAKKR_RECORDING_CACHE_DIR (contract 03 3.13.2 to 3.13.5). A file arrives under no
+ * name or a hidden one, complete and on disk, before it takes the place of an older one; a worker that dies on the way
  * leaves the old file as it was (09 D-15).
  */
 #ifndef RAKKR_TRANSFER_CACHE_H
@@ -42,12 +42,13 @@ char *cache_file_name_utf8(const void *ctx, const char *name, const char *record
  * lies outside the root after symbolic links are followed.
  */
 bool cache_locate(const void *ctx, const char *root, const char *cache_path, char **file, char **relative,
-		  int64_t *size, const char **reason);
+                  int64_t *size, const char **reason);
 
 /* Removes the file of a cachePath; one that is gone already is fine (*removed false). False with *reason set. */
 bool cache_remove(const void *ctx, const char *root, const char *cache_path, bool *removed, const char **reason);
 
-/* Where the bytes of an upload come from: fills buf, returns their number, 0 at the end, -1 when the sender broke off. */
+/* Where the bytes of an upload come from: fills buf, returns their number, 0 at the end, -1 when the sender broke off.
+ */
 struct cache_reader {
 	long (*read)(void *arg, void *buf, size_t n);
 	void *arg;
@@ -57,13 +58,14 @@ struct cache_upload;
 
 /*
  * Receives a file for cache_path (made by cache_path()) into its folder, hashing on the way, and makes it durable under
- * a hidden name. ST_INVALID: the sender broke off; ST_TOO_LARGE: more than max bytes; ST_NO_SPACE; ST_INTERNAL with
- * *reason. An empty body is ST_OK with size 0. The result belongs to ctx; freeing it removes an unpublished file.
+ * a hidden name, readable by group (the web server's; NULL = that of the process) whatever the umask. ST_INVALID: the
+ * sender broke off; ST_TOO_LARGE: more than max bytes; ST_NO_SPACE; ST_INTERNAL with *reason. An empty body is ST_OK
+ * with size 0. The result belongs to ctx; freeing it removes an unpublished file.
  */
-status cache_receive(const void *ctx, const char *root, const char *cache_path, const struct cache_reader *reader,
-		     int64_t max, struct cache_upload **out, const char **reason);
+status cache_receive(const void *ctx, const char *root, const char *group, const char *cache_path,
+                     const struct cache_reader *reader, int64_t max, struct cache_upload **out, const char **reason);
 
-const char *cache_upload_file(const struct cache_upload *u);	 /* path for open(2) */
+const char *cache_upload_file(const struct cache_upload *u);     /* path for open(2) */
 const char *cache_upload_checksum(const struct cache_upload *u); /* "sha256:..." */
 int64_t cache_upload_size(const struct cache_upload *u);
 
@@ -76,7 +78,10 @@ status cache_publish(struct cache_upload *u, const char **reason);
 /* After the commit: forgets the file kept aside (good), or puts it back (not good: also removes the new one). */
 void cache_settle(struct cache_upload *u, bool good);
 
-/* Removes hidden files of uploads whose worker was killed, untouched for max_age seconds; returns their number. */
-int cache_sweep(const char *root, int64_t max_age);
+/*
+ * Removes hidden files of uploads whose worker was killed: nobody holds their lock any more. Files kept aside by such a
+ * worker go after kept_seconds. Returns the number of files removed.
+ */
+int cache_sweep(const char *root, int64_t kept_seconds);
 
 #endif

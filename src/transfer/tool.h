@@ -11,10 +11,10 @@
 #include <sys/types.h>
 
 struct tool {
-	pid_t pid;	  /* 0 = not running */
-	int out;	  /* read end of its standard output */
+	pid_t pid;        /* 0 = not running */
+	int out;          /* read end of its standard output */
 	int64_t deadline; /* monotonic ms */
-	bool broken;	  /* timed out, or its output could not be read */
+	bool broken;      /* timed out, or its output could not be read */
 };
 
 /*

@@ -53,7 +53,7 @@ static bool delivered(json_object *item, json_object *recording, json_object *po
 
 /* A fresh budget, due now, for what the policy says today. */
 static status revive(struct store *s, const void *ctx, int64_t now_ms, json_object *recording, json_object *policy,
-		     json_object **item)
+                     json_object **item)
 {
 	json_object *patch = json_new_object(ctx);
 	struct query q;
@@ -81,7 +81,7 @@ static status revive(struct store *s, const void *ctx, int64_t now_ms, json_obje
 }
 
 status upload_enqueue(struct store *s, const void *ctx, int64_t now_ms, json_object *recording, json_object *policy,
-		      const char *reason, json_object **item)
+                      const char *reason, json_object **item)
 {
 	struct query q;
 	struct page page;
@@ -97,8 +97,7 @@ status upload_enqueue(struct store *s, const void *ctx, int64_t now_ms, json_obj
 		state = json_str_or(*item, "status", "");
 		if (text_equal(state, "failed"))
 			return revive(s, ctx, now_ms, recording, policy, item);
-		if (text_equal(state, "queued") || text_equal(state, "retrying") ||
-		    delivered(*item, recording, policy))
+		if (text_equal(state, "queued") || text_equal(state, "retrying") || delivered(*item, recording, policy))
 			return ST_OK;
 	}
 	*item = new_item(ctx, now_ms, recording, reason);

@@ -11,11 +11,11 @@ status upload_policy_of(struct store *s, const void *ctx, json_object *recording
 
 /*
  * The item that carries the recording to the policy's provider: one that is on its way or has succeeded with the same
- * file, target and policy is returned as it is; one that has failed for good is revived for this policy; else a new one.
- * reason goes into lastError. Part of the caller's unit of work.
+ * file, target and policy is returned as it is; one that has failed for good is revived for this policy; else a new
+ * one. reason goes into lastError. Part of the caller's unit of work.
  */
 status upload_enqueue(struct store *s, const void *ctx, int64_t now_ms, json_object *recording, json_object *policy,
-		      const char *reason, json_object **item);
+                      const char *reason, json_object **item);
 
 /*
  * The recording has a new file: items that still wait for the old one are cancelled, and new ones take their place with

@@ -1,4 +1,5 @@
-/* The upload of a recording's file over HTTP: who may, what is checked, what becomes of it (contract 03 3.13 to 3.15). */
+/* The upload of a recording's file over HTTP: who may, what is checked, what becomes of it (contract 03 3.13 to 3.15).
+ */
 #include "http/harness.h"
 
 #include <dirent.h>
@@ -116,7 +117,8 @@ Test(cache_file, durations)
 	struct node n = enroll_node("Durations");
 	struct take t = claimed(&n);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct response r = upload(&n, &t, wav(1, 8000, 2), (struct extra){"x.wav", NULL, cases[i].header, NULL});
+		struct response r =
+		    upload(&n, &t, wav(1, 8000, 2), (struct extra){"x.wav", NULL, cases[i].header, NULL});
 		must(r, 201);
 		cr_expect_eq(j_int(r.json, "data.recording.durationSeconds"), cases[i].seconds, "case %zu", i);
 		cr_expect_eq(j_int(r.json, "data.file.durationSeconds"), cases[i].seconds, "case %zu", i);
@@ -132,7 +134,8 @@ Test(cache_file, repeated_upload_changes_nothing)
 	struct response first = upload(&n, &t, file, x), again = upload(&n, &t, file, x);
 	must(first, 201);
 	must(again, 201);
-	cr_expect(json_object_equal(j_at(first.json, "data"), j_at(again.json, "data")), "%s\n%s", first.body, again.body);
+	cr_expect(json_object_equal(j_at(first.json, "data"), j_at(again.json, "data")), "%s\n%s", first.body,
+	          again.body);
 	json_object *event = audit_last("recordings.cache_file.attach.succeeded", t.recording_id);
 	cr_expect_str_eq(j_str(event, "details.jobId"), t.job_id);
 	cr_expect_str_eq(j_str(event, "details.jobStatus"), "completed");
@@ -204,8 +207,8 @@ Test(cache_file, what_is_no_audio_is_kept_all_the_same)
 static int files_of(const struct take *t)
 {
 	const char *folder = getenv("RAKKR_RECORDING_CACHE_DIR");
-	DIR *dir = opendir(folder != NULL ? fmt("%s/ad-hoc", folder) :
-	                                    fmt("%s/data/recordings/ad-hoc", instance_dir()));
+	DIR *dir =
+	    opendir(folder != NULL ? fmt("%s/ad-hoc", folder) : fmt("%s/data/recordings/ad-hoc", instance_dir()));
 	struct dirent *entry;
 	int n = 0;
 	if (dir == NULL)
@@ -250,8 +253,8 @@ Test(cache_file, scheduled_recordings_have_their_own_folder)
 
 static struct take start_with_policy(const struct node *n, const char *policy)
 {
-	struct response r = post("/api/v1/recordings", admin(), "{\"nodeId\":\"%s\",\"uploadPolicyId\":\"%s\"}", n->id,
-	                         policy);
+	struct response r =
+	    post("/api/v1/recordings", admin(), "{\"nodeId\":\"%s\",\"uploadPolicyId\":\"%s\"}", n->id, policy);
 	must(r, 202);
 	struct take t = {.recording_id = j_str(r.json, "data.id"), .job_id = j_str(r.json, "job.id")};
 	t.recording_path = fmt("/api/v1/recordings/%s", t.recording_id);
@@ -294,9 +297,10 @@ Test(cache_file, queued_by_policy_and_superseded)
 	cr_expect_eq(j_count(r.json, "data.uploadQueueItems"), 2);
 	must(post(fmt("%s/failed", t.job_path), n.token, NULL), 200);
 	must(del(t.recording_path, admin()), 204);
-	cr_expect_str_eq(sql("SELECT count(*) FROM upload_queue_items WHERE recording_id = '%s' AND status <> 'cancelled'",
-	                     t.recording_id),
-	                 "0");
+	cr_expect_str_eq(
+	    sql("SELECT count(*) FROM upload_queue_items WHERE recording_id = '%s' AND status <> 'cancelled'",
+	        t.recording_id),
+	    "0");
 }
 
 /* The queue refuses, the file stays (03 3.15 step 5). */
@@ -310,8 +314,8 @@ Test(cache_file, a_queue_that_refuses)
 	    "VALUES ('%s', 'p', 's3', 'on_recording_cached', true, 3, now())",
 	    policy);
 	struct take t = start_with_policy(&n, policy);
-	sql("ALTER TABLE upload_queue_items ADD CONSTRAINT refuse_%d CHECK (recording_id <> '%s') NOT VALID", (int)getpid(),
-	    t.recording_id);
+	sql("ALTER TABLE upload_queue_items ADD CONSTRAINT refuse_%d CHECK (recording_id <> '%s') NOT VALID",
+	    (int)getpid(), t.recording_id);
 	struct response r = upload(&n, &t, wav(1, 8000, 1), (struct extra){.name = "x.wav"});
 	sql("ALTER TABLE upload_queue_items DROP CONSTRAINT refuse_%d", (int)getpid());
 	must(r, 201);

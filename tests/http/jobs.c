@@ -305,8 +305,8 @@ Test(jobs, list_and_filters)
 	}
 	r = get(fmt("%s&captureInterfaceId=%s", base, n.interface_id), admin());
 	cr_expect_eq(j_count(r.json, "data"), 2);
-	static const char *const bad[] = {"status=done", "createdFrom=2001-01-01", "createdTo=2001-01-01T00:00:00%2B0100",
-	                                  "captureBackend=oss"};
+	static const char *const bad[] = {"status=done", "createdFrom=2001-01-01",
+	                                  "createdTo=2001-01-01T00:00:00%2B0100", "captureBackend=oss"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		r = get(fmt("/api/v1/recording-jobs?%s", bad[i]), admin());
 		must(r, 400);
@@ -324,7 +324,8 @@ Test(jobs, detail_and_actions)
 	struct response r = get(t.job_path, admin());
 	must(r, 200);
 	cr_expect_str_eq(j_str(r.json, "data.id"), t.job_id);
-	cr_expect_str_eq(j_str(audit_last("recording_jobs.detail.read.succeeded", t.job_id), "details.status"), "queued");
+	cr_expect_str_eq(j_str(audit_last("recording_jobs.detail.read.succeeded", t.job_id), "details.status"),
+	                 "queued");
 	r = get("/api/v1/recording-jobs/job_none", admin());
 	must(r, 404);
 	r = get(fmt("%s/actions", t.job_path), admin());

@@ -1,4 +1,5 @@
-/* The recording library over HTTP: start, list, facets, detail, edit, delete, exports, files (contract 03 3.3 to 3.9). */
+/* The recording library over HTTP: start, list, facets, detail, edit, delete, exports, files (contract 03 3.3 to 3.9).
+ */
 #include "http/harness.h"
 
 #include <string.h>
@@ -73,8 +74,8 @@ Test(recordings, unknown_ids)
 	for (size_t i = 4; i < 15; i++) {
 		if (strstr(rows[i][1], "bulk") != NULL)
 			continue;
-		struct response r = http(rows[i][0], fmt("/api/v1/recordings%s", rows[i][1]), admin(), NULL,
-		                         "{\"name\":\"x\"}", 12);
+		struct response r =
+		    http(rows[i][0], fmt("/api/v1/recordings%s", rows[i][1]), admin(), NULL, "{\"name\":\"x\"}", 12);
 		must(r, 404);
 		cr_expect_str_eq(r.body, "{\"error\":\"Recording not found\"}");
 	}
@@ -124,21 +125,22 @@ Test(recordings, start_with_defaults)
 Test(recordings, start_with_everything)
 {
 	struct node n = enroll_node("Everything");
-	struct response r = post("/api/v1/recordings", admin(),
-	                         "{\"nodeId\":\"%s\",\"captureBackend\":\"jack\",\"captureInterfaceId\":\"%s\",\"folder\":\" A/B "
-	                         "\",\"name\":\" Site \",\"recordingProfileId\":\"voice-mp3-vbr\",\"retentionPolicyId\":"
-	                         "\"retention-keep-controller-cache\",\"tags\":[\"Voice\",\"voice\",\"x\"],"
-	                         "\"uploadPolicyId\":\"upload-policy-stub\"}",
-	                         n.id, n.interface_id);
+	struct response r =
+	    post("/api/v1/recordings", admin(),
+	         "{\"nodeId\":\"%s\",\"captureBackend\":\"jack\",\"captureInterfaceId\":\"%s\",\"folder\":\" A/B "
+	         "\",\"name\":\" Site \",\"recordingProfileId\":\"voice-mp3-vbr\",\"retentionPolicyId\":"
+	         "\"retention-keep-controller-cache\",\"tags\":[\"Voice\",\"voice\",\"x\"],"
+	         "\"uploadPolicyId\":\"upload-policy-stub\"}",
+	         n.id, n.interface_id);
 	must(r, 202);
 	cr_expect_str_eq(j_str(r.json, "data.name"), "Site");
 	cr_expect_str_eq(j_str(r.json, "data.folder"), "A/B");
 	cr_expect_eq(j_count(r.json, "data.tags"), 2);
 	cr_expect_str_eq(j_str(r.json, "data.tags.0"), "Voice");
 	cr_expect_str_eq(j_str(r.json, "job.command.captureBackend"), "jack");
-	cr_expect_str_eq(j_str(audit_last("recordings.start.succeeded", j_str(r.json, "data.id")),
-	                       "details.captureBackend"),
-	                 "jack");
+	cr_expect_str_eq(
+	    j_str(audit_last("recordings.start.succeeded", j_str(r.json, "data.id")), "details.captureBackend"),
+	    "jack");
 	must(post(fmt("/api/v1/recordings/%s/stop", j_str(r.json, "data.id")), admin(), NULL), 200);
 	r = post("/api/v1/recordings", admin(), "{\"nodeId\":\"%s\",\"tags\":[]}", n.id);
 	must(r, 202);
@@ -346,9 +348,17 @@ Test(recordings, filters_that_are_refused)
 	static const struct {
 		const char *query;
 		size_t issues;
-	} cases[] = {{"limit=0", 1},	 {"limit=201", 1},	  {"limit=-3", 2},	 {"limit=1.5", 1},
-	             {"limit=abc", 1},	 {"offset=-1", 1},	  {"cacheState=cached%20", 1}, {"status=done", 1},
-	             {"sortBy=id", 1},	 {"recordedFrom=soon", 1}, {"recordedTo=%2B275000-01-01T00:00:00Z", 1},
+	} cases[] = {{"limit=0", 1},
+	             {"limit=201", 1},
+	             {"limit=-3", 2},
+	             {"limit=1.5", 1},
+	             {"limit=abc", 1},
+	             {"offset=-1", 1},
+	             {"cacheState=cached%20", 1},
+	             {"status=done", 1},
+	             {"sortBy=id", 1},
+	             {"recordedFrom=soon", 1},
+	             {"recordedTo=%2B275000-01-01T00:00:00Z", 1},
 	             {"sortOrder=up&healthStatus=fine", 2}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct response r = get(fmt("/api/v1/recordings?%s", cases[i].query), admin());
@@ -376,7 +386,8 @@ Test(recordings, facets)
 	cr_expect(j_has(r.json, "data.trackGroups"));
 	cr_expect_geq(j_int(j_find(r.json, "data.recordingProfiles", "value", "voice-mp3-vbr"), "count"), 2);
 	for (size_t i = 1; i < j_count(r.json, "data.tags"); i++)
-		cr_expect_geq(j_int(r.json, fmt("data.tags.%zu.count", i - 1)), j_int(r.json, fmt("data.tags.%zu.count", i)));
+		cr_expect_geq(j_int(r.json, fmt("data.tags.%zu.count", i - 1)),
+		              j_int(r.json, fmt("data.tags.%zu.count", i)));
 	json_object *event = audit_last("recordings.facets.read.succeeded", "recording_collection");
 	cr_expect_eq(j_int(event, "details.folderCount"), (int64_t)j_count(r.json, "data.folders"));
 	struct user u = create_user("operator", fmt("[{\"resourceType\":\"node\",\"resourceId\":\"%s\"}]", n.id));
@@ -414,8 +425,8 @@ Test(recordings, context_and_actions)
 	r = get(fmt("%s/actions", t.recording_path), viewer.token);
 	must(r, 200);
 	cr_expect_str_eq(j_str(r.json, "data.actions.delete.reason"), "missing_permission");
-	cr_expect_eq(j_int(audit_last("recordings.actions.read.succeeded", t.recording_id), "details.visibleActionCount"),
-	             7);
+	cr_expect_eq(
+	    j_int(audit_last("recordings.actions.read.succeeded", t.recording_id), "details.visibleActionCount"), 7);
 	r = get(fmt("%s/context", t.recording_path), admin());
 	must(r, 200);
 	cr_expect_eq(j_count(r.json, "data.jobs"), 1);
@@ -579,7 +590,8 @@ Test(recordings, a_file_that_is_gone_or_outside)
 		r = get(fmt("%s/file", t.recording_path), admin());
 		must(r, 409);
 		cr_expect_str_eq(r.body, "{\"error\":\"Recording cache file is unavailable\"}");
-		cr_expect_str_eq(j_str(audit_last("recordings.download.file.failed", t.recording_id), "reason"), paths[i][1]);
+		cr_expect_str_eq(j_str(audit_last("recordings.download.file.failed", t.recording_id), "reason"),
+		                 paths[i][1]);
 	}
 	must(del(t.recording_path, admin()), 204);
 }

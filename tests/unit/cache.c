@@ -47,12 +47,12 @@ Test(cache, extension)
 	static const struct {
 		const char *name, *type, *want;
 	} cases[] = {
-		{"a.b.WAV", NULL, ".wav"},	    {".wav", NULL, ".mp3"},
-		{".wav", "audio/flac", ".flac"},    {"x.mp3/", "audio/wav", ".mp3"},
-		{NULL, "audio/x-wav", ".wav"},	    {NULL, "application/octet-stream", ".mp3"},
-		{"x.ogg", "AUDIO/WAV", ".mp3"},	    {"dir.flac/x", NULL, ".mp3"},
-		{"../../x.FlAc", NULL, ".flac"},    {NULL, NULL, ".mp3"},
-		{"x.wav.exe", "audio/wav", ".wav"}, {"///", "audio/flac", ".flac"},
+	    {"a.b.WAV", NULL, ".wav"},          {".wav", NULL, ".mp3"},
+	    {".wav", "audio/flac", ".flac"},    {"x.mp3/", "audio/wav", ".mp3"},
+	    {NULL, "audio/x-wav", ".wav"},      {NULL, "application/octet-stream", ".mp3"},
+	    {"x.ogg", "AUDIO/WAV", ".mp3"},     {"dir.flac/x", NULL, ".mp3"},
+	    {"../../x.FlAc", NULL, ".flac"},    {NULL, NULL, ".mp3"},
+	    {"x.wav.exe", "audio/wav", ".wav"}, {"///", "audio/flac", ".flac"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -72,7 +72,7 @@ Test(cache, path)
 Test(cache, file_name)
 {
 	cr_assert_str_eq(cache_file_name(mem, "2026-11-23_22:55_Ad Hoc_Rack/One", "rec_1", "ad-hoc/x.wav"),
-			 "2026-11-23_22_55_Ad Hoc_Rack_One.wav");
+	                 "2026-11-23_22_55_Ad Hoc_Rack_One.wav");
 	cr_assert_str_eq(cache_file_name(mem, " \xc3\xa9\xf0\x9f\x98\x80 ", "rec_1", NULL), "___.mp3");
 	cr_assert_str_eq(cache_file_name(mem, "  ", "rec_1", "x/y"), "rec_1.mp3");
 	cr_assert_str_eq(cache_file_name(mem, "a\"b\r\nc", "rec_1", "x/y.flac"), "a_b__c.flac");
@@ -112,7 +112,7 @@ static status receive(const char *data, bool breaks, int64_t max, struct cache_u
 	const struct cache_reader reader = {.read = read_body, .arg = &body};
 	const char *reason;
 
-	return cache_receive(mem, root, "ad-hoc/rec_1.wav", &reader, max, u, &reason);
+	return cache_receive(mem, root, NULL, "ad-hoc/rec_1.wav", &reader, max, u, &reason);
 }
 
 static int files_in(const char *folder)
@@ -148,10 +148,13 @@ Test(cache, receive_and_publish)
 	const char *reason;
 	struct stat st;
 
+	umask(077);
 	cr_assert_eq(receive("abc", false, 10, &u), ST_OK);
 	cr_assert_eq(cache_upload_size(u), 3);
+	cr_assert_eq(stat(mem_printf(mem, "%s/ad-hoc", root), &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0750);
 	cr_assert_str_eq(cache_upload_checksum(u),
-			 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	                 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	cr_assert_eq(stat(cache_upload_file(u), &st), 0);
 	cr_assert_eq(st.st_mode & 0777, 0640);
 	cr_assert_null(content("ad-hoc/rec_1.wav"));
@@ -200,15 +203,30 @@ Test(cache, failures_leave_nothing)
 	cr_assert_eq(files_in("ad-hoc"), 0);
 }
 
-Test(cache, sweep_takes_only_old_remains)
+static void leave(const char *name)
+{
+	int fd = open(mem_printf(mem, "%s/ad-hoc/%s", root, name), O_CREAT | O_WRONLY, 0600);
+
+	cr_assert(fd >= 0);
+	close(fd);
+}
+
+Test(cache, sweep_takes_only_what_was_left_behind)
 {
 	struct cache_upload *u;
 
 	cr_assert_eq(receive("abcdef", false, 10, &u), ST_OK);
-	cr_assert_eq(cache_sweep(root, 3600), 0);
 	cr_assert_eq(files_in("ad-hoc"), 1);
+	cr_assert_eq(cache_sweep(root, 3600), 0, "somebody is at work");
+	leave(".incoming-1-rec_2.wav");
+	leave(".incoming-1-rec_2.wav.previous");
+	leave("rec_2.wav");
+	leave(".hidden");
+	cr_assert_eq(cache_sweep(root, 3600), 1);
 	cr_assert_eq(cache_sweep(root, -10), 1);
-	cr_assert_eq(files_in("ad-hoc"), 0);
+	talloc_free(u);
+	cr_assert_eq(cache_sweep(root, -10), 0);
+	cr_assert_eq(files_in("ad-hoc"), 2);
 }
 
 static const char *locate(const char *path)
@@ -319,7 +337,10 @@ static struct analysis analyse(struct config *c, const char *script, const char 
 	return out;
 }
 
-#define HEADER "printf 'RIFF\\\\377\\\\377\\\\377\\\\377WAVEfmt \\\\020\\\\0\\\\0\\\\0\\\\1\\\\0\\\\1\\\\0\\\\200\\\\273\\\\0\\\\0\\\\0\\\\167\\\\1\\\\0\\\\2\\\\0\\\\020\\\\0data\\\\377\\\\377\\\\377\\\\377';"
+#define HEADER                                                                                                         \
+	"printf 'RIFF\\\\377\\\\377\\\\377\\\\377WAVEfmt "                                                             \
+	"\\\\020\\\\0\\\\0\\\\0\\\\1\\\\0\\\\1\\\\0\\\\200\\\\273\\\\0\\\\0\\\\0\\\\167\\\\1\\\\0\\\\2\\\\0\\\\020\\"  \
+	"\\0data\\\\377\\\\377\\\\377\\\\377';"
 
 Test(cache, analysis_by_tools)
 {
@@ -327,7 +348,7 @@ Test(cache, analysis_by_tools)
 	struct analysis a;
 
 	a = analyse(c, HEADER "printf '\\\\0\\\\0\\\\0\\\\100\\\\0\\\\200\\\\0\\\\040'",
-		    "echo '{\\\"format\\\":{\\\"duration\\\":\\\"2.5\\\"}}'");
+	            "echo '{\\\"format\\\":{\\\"duration\\\":\\\"2.5\\\"}}'");
 	cr_assert_eq(a.seconds, 3);
 	cr_assert_not_null(a.waveform);
 	cr_assert_str_eq(json_compact(mem, json_get(a.waveform, "peaks"), NULL), "[0,0.5,1,0.25]");

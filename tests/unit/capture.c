@@ -21,14 +21,13 @@ static void setup(void)
 {
 	mem = talloc_new(NULL);
 	in = (struct capture_input){
-		.node = parse("{\"id\":\"n1\",\"interfaces\":["
-			      "{\"id\":\"i1\",\"backend\":\"alsa\",\"systemName\":\"X\",\"systemRef\":\"alsa:hw:2,0\"},"
-			      "{\"id\":\"i2\",\"backend\":\"jack\",\"systemName\":\"J\",\"systemRef\":\"hw:9\"},"
-			      "{\"id\":\"i3\",\"backend\":\"unknown\",\"systemName\":\"U\",\"systemRef\":\"plughw:1\"},"
-			      "{\"id\":\"i4\",\"backend\":\"alsa\",\"systemName\":\"Y\",\"systemRef\":\"card 3\"}]}"),
-		.recording = parse("{\"id\":\"rec_1\"}"),
-		.defaults = {.channels = 2, .sample_rate = 48000, .seconds = 3600, .device = "default",
-			     .format = "S16_LE"},
+	    .node = parse("{\"id\":\"n1\",\"interfaces\":["
+	                  "{\"id\":\"i1\",\"backend\":\"alsa\",\"systemName\":\"X\",\"systemRef\":\"alsa:hw:2,0\"},"
+	                  "{\"id\":\"i2\",\"backend\":\"jack\",\"systemName\":\"J\",\"systemRef\":\"hw:9\"},"
+	                  "{\"id\":\"i3\",\"backend\":\"unknown\",\"systemName\":\"U\",\"systemRef\":\"plughw:1\"},"
+	                  "{\"id\":\"i4\",\"backend\":\"alsa\",\"systemName\":\"Y\",\"systemRef\":\"card 3\"}]}"),
+	    .recording = parse("{\"id\":\"rec_1\"}"),
+	    .defaults = {.channels = 2, .sample_rate = 48000, .seconds = 3600, .device = "default", .format = "S16_LE"},
 	};
 }
 
@@ -57,7 +56,7 @@ Test(capture, plain_node)
 Test(capture, node_defaults_and_profile)
 {
 	in.node = parse("{\"id\":\"n1\",\"audioDefaults\":{\"captureBackend\":\"pipewire\",\"captureChannels\":6,"
-			"\"captureDevice\":\"mic\",\"captureFormat\":\"S24_LE\",\"captureSampleRate\":96000}}");
+	                "\"captureDevice\":\"mic\",\"captureFormat\":\"S24_LE\",\"captureSampleRate\":96000}}");
 	in.profile = parse("{\"codec\":\"flac\",\"bitrateKbps\":64,\"vbr\":false}");
 	in.recording = parse("{\"id\":\"rec_2\",\"trackGroupId\":\"track_1\",\"trackIndex\":2,\"trackTotal\":3}");
 	in.seconds = 90;
@@ -76,8 +75,8 @@ static void expect_device(const char *interface_id, const char *backend, const c
 	c = capture_command(mem, &in);
 	cr_assert_str_eq(json_str(c, "captureDevice"), device);
 	cr_assert_str_eq(json_str(c, "captureInterfaceId"), interface_id);
-	cr_assert(backend == NULL ? !json_has(c, "captureBackend") :
-				    strcmp(json_str_or(c, "captureBackend", ""), backend) == 0);
+	cr_assert(backend == NULL ? !json_has(c, "captureBackend")
+	                          : strcmp(json_str_or(c, "captureBackend", ""), backend) == 0);
 }
 
 Test(capture, device_of_the_interface)
@@ -109,15 +108,17 @@ Test(capture, configured_interface_only_if_the_node_has_it)
 
 static void add_maps(void)
 {
-	in.assignments = parse("[{\"id\":\"a0\",\"targetType\":\"node\",\"targetId\":\"n1\",\"templateId\":\"t0\"},"
-			       "{\"id\":\"a1\",\"targetType\":\"interface\",\"targetId\":\"i1\",\"templateId\":\"t1\"},"
-			       "{\"id\":\"a2\",\"targetType\":\"interface\",\"targetId\":\"i1\",\"templateId\":\"t0\"}]");
-	in.templates = parse("[{\"id\":\"t0\",\"name\":\"None\",\"channelMode\":\"mono\",\"entries\":["
-			     "{\"included\":false,\"label\":\"x\",\"sourceChannelIndex\":7}]},"
-			     "{\"id\":\"t1\",\"name\":\"Council\",\"channelMode\":\"stereo\",\"entries\":["
-			     "{\"included\":true,\"label\":\"Chair\",\"outputChannelIndex\":1,\"sourceChannelIndex\":3},"
-			     "{\"included\":false,\"label\":\"Spare\",\"sourceChannelIndex\":9},"
-			     "{\"included\":true,\"label\":\"Desk\",\"sourceChannelIndex\":2}]}]");
+	in.assignments =
+	    parse("[{\"id\":\"a0\",\"targetType\":\"node\",\"targetId\":\"n1\",\"templateId\":\"t0\"},"
+	          "{\"id\":\"a1\",\"targetType\":\"interface\",\"targetId\":\"i1\",\"templateId\":\"t1\"},"
+	          "{\"id\":\"a2\",\"targetType\":\"interface\",\"targetId\":\"i1\",\"templateId\":\"t0\"}]");
+	in.templates =
+	    parse("[{\"id\":\"t0\",\"name\":\"None\",\"channelMode\":\"mono\",\"entries\":["
+	          "{\"included\":false,\"label\":\"x\",\"sourceChannelIndex\":7}]},"
+	          "{\"id\":\"t1\",\"name\":\"Council\",\"channelMode\":\"stereo\",\"entries\":["
+	          "{\"included\":true,\"label\":\"Chair\",\"outputChannelIndex\":1,\"sourceChannelIndex\":3},"
+	          "{\"included\":false,\"label\":\"Spare\",\"sourceChannelIndex\":9},"
+	          "{\"included\":true,\"label\":\"Desk\",\"sourceChannelIndex\":2}]}]");
 }
 
 Test(capture, channel_map)
@@ -127,13 +128,14 @@ Test(capture, channel_map)
 	add_maps();
 	c = capture_command(mem, &in);
 	cr_assert_eq(json_int(c, "captureChannels", 0), 3);
-	cr_assert(json_same(json_get(c, "channelMap"),
-			    parse("{\"assignmentId\":\"a1\",\"channelMode\":\"stereo\",\"entries\":["
-				  "{\"included\":true,\"label\":\"Chair\",\"outputChannelIndex\":1,\"sourceChannelIndex\":3},"
-				  "{\"included\":false,\"label\":\"Spare\",\"sourceChannelIndex\":9},"
-				  "{\"included\":true,\"label\":\"Desk\",\"sourceChannelIndex\":2}],\"sourceChannels\":3,"
-				  "\"targetId\":\"i1\",\"targetType\":\"interface\",\"templateId\":\"t1\","
-				  "\"templateName\":\"Council\"}")));
+	cr_assert(
+	    json_same(json_get(c, "channelMap"),
+	              parse("{\"assignmentId\":\"a1\",\"channelMode\":\"stereo\",\"entries\":["
+	                    "{\"included\":true,\"label\":\"Chair\",\"outputChannelIndex\":1,\"sourceChannelIndex\":3},"
+	                    "{\"included\":false,\"label\":\"Spare\",\"sourceChannelIndex\":9},"
+	                    "{\"included\":true,\"label\":\"Desk\",\"sourceChannelIndex\":2}],\"sourceChannels\":3,"
+	                    "\"targetId\":\"i1\",\"targetType\":\"interface\",\"templateId\":\"t1\","
+	                    "\"templateName\":\"Council\"}")));
 	in.interface_id = "i2"; /* falls back to the node's, which includes nothing */
 	cr_assert_not(json_has(capture_command(mem, &in), "channelMap"));
 	in.templates = parse("[]");
@@ -154,17 +156,19 @@ Test(capture, recorder_retention)
 {
 	json_object *all;
 
-	cr_assert_str_eq(retention("{\"id\":\"p\",\"enabled\":false,\"scope\":\"recorder_cache\",\"action\":\"delete_cache\"}"),
-			 "none");
-	cr_assert_str_eq(retention("{\"id\":\"p\",\"enabled\":true,\"scope\":\"controller_cache\",\"action\":\"delete_cache\"}"),
-			 "none");
+	cr_assert_str_eq(
+	    retention("{\"id\":\"p\",\"enabled\":false,\"scope\":\"recorder_cache\",\"action\":\"delete_cache\"}"),
+	    "none");
+	cr_assert_str_eq(
+	    retention("{\"id\":\"p\",\"enabled\":true,\"scope\":\"controller_cache\",\"action\":\"delete_cache\"}"),
+	    "none");
 	cr_assert_str_eq(retention("{\"id\":\"p\",\"enabled\":true,\"scope\":\"recorder_cache\",\"action\":\"keep\"}"),
-			 "none");
+	                 "none");
 	all = parse(retention("{\"id\":\"p\",\"enabled\":true,\"scope\":\"recorder_cache\",\"action\":\"delete_cache\","
-			      "\"maxAgeDays\":7,\"maxBytes\":null,\"minFreeDiskPercent\":10}"));
+	                      "\"maxAgeDays\":7,\"maxBytes\":null,\"minFreeDiskPercent\":10}"));
 	cr_assert(json_same(all, parse("{\"deleteAfterUpload\":false,\"maxAgeDays\":7,\"maxBytes\":null,"
-				       "\"minFreeDiskPercent\":10,\"policyId\":\"p\"}")));
+	                               "\"minFreeDiskPercent\":10,\"policyId\":\"p\"}")));
 	all = parse(retention("{\"id\":\"p\",\"enabled\":true,\"scope\":\"recorder_cache\",\"action\":\"delete_cache\","
-			      "\"maxAgeDays\":null,\"maxBytes\":null,\"minFreeDiskPercent\":null}"));
+	                      "\"maxAgeDays\":null,\"maxBytes\":null,\"minFreeDiskPercent\":null}"));
 	cr_assert(json_flag(all, "deleteAfterUpload", false));
 }

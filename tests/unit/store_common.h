@@ -242,7 +242,7 @@ static inline const char *five_recordings(struct store *s, const void *ctx, cons
 		",\"notes\":\"100% sure\",\"scheduleId\":\"sched_1\"",
 		",\"notes\":\"C:\\\\te_st\",\"trackTotal\":2",
 		",\"trackIndex\":1,\"cachePath\":\"a/c.wav\"",
-		",\"transcriptSnippets\":[\"Amen\",\"ÉGLISE\"]",
+		",\"transcriptSnippets\":[\"Amen\",\"ÉGLISE\",\"\u212ailo\",\"n\\\"q\"]",
 		",\"uploadPolicyId\":\"it's\"",
 	};
 	static const char *const names[] = {"beta", "Alpha", "álpha", "_x", "10"};
@@ -312,6 +312,7 @@ static inline void common_filters(struct store *s)
 		{"trackTotal", Q_PRESENT, NULL, "b"},
 		{"tags", Q_HAS_CI, "voice", "c"},
 		{"tags", Q_HAS_CI, "voic", ""},
+		{"tags", Q_HAS_CI, "vo\"ice", ""},
 		{"scheduleId", Q_NE, "sched_1", "bcde"},
 		{"uploadPolicyId", Q_EQ, "it's", "e"},
 		{"hasFile", Q_EQ, "true", "c"},
@@ -360,6 +361,14 @@ static inline void common_membership_and_search(struct store *s)
 	EXPECT_LETTERS(&q, "c");
 	q.search = "100%";
 	EXPECT_LETTERS(&q, "a");
+	q.search = "\\te_S";
+	EXPECT_LETTERS(&q, "b");
+	q.search = "kIlo"; /* the Kelvin sign folds to k */
+	EXPECT_LETTERS(&q, "d");
+	q.search = "\"Amen";
+	EXPECT_LETTERS(&q, "");
+	q.search = "n\"q";
+	EXPECT_LETTERS(&q, "d");
 	q.search = NULL;
 	q.any_count = 1;
 	q.any[0] = (struct any_contains){.fields = {"name", "scheduleId"}, .count = 2, .value = "SCHED_1"};

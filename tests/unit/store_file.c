@@ -20,25 +20,25 @@ static void *mem;
 static char folder[64];
 static struct config *config;
 
-/* ---- a store in a folder of its own ------------------------------------------------------------------------------------ */
+/* ---- a store in a folder of its own ------------------------------------------------------------- */
 
 static const struct {
 	enum config_key key;
 	const char *name;
 } contract_files[] = {
-	{CFG_RECORDINGS_PATH, "recordings-metadata.json"},
-	{CFG_JOBS_PATH, "recording-jobs.json"},
-	{CFG_SCHEDULES_PATH, "schedules.json"},
-	{CFG_PROFILES_PATH, "recording-profiles.json"},
-	{CFG_WATCHDOG_POLICIES_PATH, "watchdog-policies.json"},
-	{CFG_CHANNEL_MAP_TEMPLATES_PATH, "channel-map-templates.json"},
-	{CFG_CHANNEL_MAP_ASSIGNMENTS_PATH, "channel-map-assignments.json"},
-	{CFG_CHANNEL_MAP_PLANS_PATH, "channel-map-assignment-plans.json"},
-	{CFG_UPLOAD_PROVIDERS_PATH, "upload-providers.json"},
-	{CFG_UPLOAD_POLICIES_PATH, "upload-policies.json"},
-	{CFG_UPLOAD_QUEUE_PATH, "upload-queue.json"},
-	{CFG_RETENTION_POLICIES_PATH, "retention-policies.json"},
-	{CFG_LIFECYCLE_JOBS_PATH, "node-lifecycle-jobs.json"},
+    {CFG_RECORDINGS_PATH, "recordings-metadata.json"},
+    {CFG_JOBS_PATH, "recording-jobs.json"},
+    {CFG_SCHEDULES_PATH, "schedules.json"},
+    {CFG_PROFILES_PATH, "recording-profiles.json"},
+    {CFG_WATCHDOG_POLICIES_PATH, "watchdog-policies.json"},
+    {CFG_CHANNEL_MAP_TEMPLATES_PATH, "channel-map-templates.json"},
+    {CFG_CHANNEL_MAP_ASSIGNMENTS_PATH, "channel-map-assignments.json"},
+    {CFG_CHANNEL_MAP_PLANS_PATH, "channel-map-assignment-plans.json"},
+    {CFG_UPLOAD_PROVIDERS_PATH, "upload-providers.json"},
+    {CFG_UPLOAD_POLICIES_PATH, "upload-policies.json"},
+    {CFG_UPLOAD_QUEUE_PATH, "upload-queue.json"},
+    {CFG_RETENTION_POLICIES_PATH, "retention-policies.json"},
+    {CFG_LIFECYCLE_JOBS_PATH, "node-lifecycle-jobs.json"},
 };
 
 static char *in_folder(const char *name)
@@ -85,7 +85,7 @@ static void *open_store(void)
 	return s;
 }
 
-/* ---- what both backends do alike --------------------------------------------------------------------------------------- */
+/* ---- what both backends do alike ---------------------------------------------------------------- */
 
 static struct store *store_file_open(void)
 {
@@ -104,7 +104,7 @@ static void store_file_close(struct store *s)
 
 STORE_COMMON_TESTS(store_file)
 
-/* ---- files ------------------------------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------------- */
 
 static char *slurp(const char *path, size_t *n)
 {
@@ -158,10 +158,11 @@ static json_object *from_json(const char *text)
 
 static json_object *schedule(const char *id, const char *name)
 {
-	json_object *o = from_json("{\"enabled\":true,\"folderTemplate\":\"F\",\"id\":\"\",\"name\":\"\",\"nodeId\":\"n1\","
-			       "\"recurrence\":{\"mode\":\"manual\"},\"recordingProfileId\":\"voice-mp3-vbr\","
-			       "\"retentionPolicyId\":\"r\",\"room\":\"Hall\",\"tags\":[],\"timezone\":\"UTC\","
-			       "\"titleTemplate\":\"T\",\"uploadPolicyId\":\"u\",\"watchdogPolicyId\":\"w\"}");
+	json_object *o =
+	    from_json("{\"enabled\":true,\"folderTemplate\":\"F\",\"id\":\"\",\"name\":\"\",\"nodeId\":\"n1\","
+	              "\"recurrence\":{\"mode\":\"manual\"},\"recordingProfileId\":\"voice-mp3-vbr\","
+	              "\"retentionPolicyId\":\"r\",\"room\":\"Hall\",\"tags\":[],\"timezone\":\"UTC\","
+	              "\"titleTemplate\":\"T\",\"uploadPolicyId\":\"u\",\"watchdogPolicyId\":\"w\"}");
 
 	json_set_str(o, "id", id);
 	json_set_str(o, "name", name);
@@ -170,9 +171,10 @@ static json_object *schedule(const char *id, const char *name)
 
 static json_object *recording(const char *id)
 {
-	json_object *o = from_json("{\"cached\":false,\"durationSeconds\":0,\"folder\":\"F\",\"healthStatus\":\"unknown\","
-			       "\"id\":\"\",\"name\":\"R\",\"nodeId\":\"n1\",\"recordedAt\":\"2026-01-02T03:04:05.000Z\","
-			       "\"source\":\"ad_hoc\",\"status\":\"recording\",\"tags\":[]}");
+	json_object *o =
+	    from_json("{\"cached\":false,\"durationSeconds\":0,\"folder\":\"F\",\"healthStatus\":\"unknown\","
+	              "\"id\":\"\",\"name\":\"R\",\"nodeId\":\"n1\",\"recordedAt\":\"2026-01-02T03:04:05.000Z\","
+	              "\"source\":\"ad_hoc\",\"status\":\"recording\",\"tags\":[]}");
 
 	json_set_str(o, "id", id);
 	return o;
@@ -180,10 +182,11 @@ static json_object *recording(const char *id)
 
 static json_object *job(const char *id, const char *recording_id)
 {
-	json_object *o = from_json("{\"command\":{\"captureChannels\":2,\"captureDevice\":\"d\",\"captureFormat\":\"S16_LE\","
-			       "\"captureSampleRate\":48000,\"durationSeconds\":60,\"outputFileName\":\"a.wav\","
-			       "\"type\":\"alsa_capture\"},\"createdAt\":\"2026-01-02T03:04:05.000Z\",\"id\":\"\","
-			       "\"nodeId\":\"n1\",\"recordingId\":\"\",\"status\":\"queued\"}");
+	json_object *o =
+	    from_json("{\"command\":{\"captureChannels\":2,\"captureDevice\":\"d\",\"captureFormat\":\"S16_LE\","
+	              "\"captureSampleRate\":48000,\"durationSeconds\":60,\"outputFileName\":\"a.wav\","
+	              "\"type\":\"alsa_capture\"},\"createdAt\":\"2026-01-02T03:04:05.000Z\",\"id\":\"\","
+	              "\"nodeId\":\"n1\",\"recordingId\":\"\",\"status\":\"queued\"}");
 
 	json_set_str(o, "id", id);
 	json_set_str(o, "recordingId", recording_id);
@@ -221,22 +224,23 @@ static char *without_stamp(char *text)
 	return text;
 }
 
-/* ---- layout ---------------------------------------------------------------------------------------------------------------- */
+/* ---- layout ------------------------------------------------------------------------------------- */
 
-/* Every file of an existing installation, written again after a change that is taken back, is the same but its stamp. */
+/* Every file of an existing installation, written again after a change that is taken back, is the same but its stamp.
+ */
 Test(store_file, existing_files_keep_every_byte)
 {
 	static const struct {
 		const struct model *model;
 		const char *patch;
 	} touches[] = {
-		{&model_recordings, "{\"folder\":\"%s\"}"},
-		{&model_schedules, "{\"name\":\"%s\"}"},
-		{&model_profiles, "{\"name\":\"%s\"}"},
-		{&model_watchdog_policies, "{\"name\":\"%s\"}"},
-		{&model_channel_map_templates, "{\"name\":\"%s\"}"},
-		{&model_upload_policies, "{\"name\":\"%s\"}"},
-		{&model_retention_policies, "{\"name\":\"%s\"}"},
+	    {&model_recordings, "{\"folder\":\"%s\"}"},
+	    {&model_schedules, "{\"name\":\"%s\"}"},
+	    {&model_profiles, "{\"name\":\"%s\"}"},
+	    {&model_watchdog_policies, "{\"name\":\"%s\"}"},
+	    {&model_channel_map_templates, "{\"name\":\"%s\"}"},
+	    {&model_upload_policies, "{\"name\":\"%s\"}"},
+	    {&model_retention_policies, "{\"name\":\"%s\"}"},
 	};
 	copy_fixtures();
 
@@ -281,11 +285,12 @@ Test(store_file, new_documents_go_in_front_in_the_contracts_layout)
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	cr_assert_not(OPS.dirty(s));
 	text = slurp(in_folder("schedules.json"), NULL);
-	cr_assert_eq(strncmp(text,
-			     "{\n  \"schedules\": [\n    {\n      \"enabled\": true,\n      \"folderTemplate\": \"F\",\n"
-			     "      \"id\": \"b\",\n      \"name\": \"Zweite \\\"ö\\\"\",\n",
-			     100),
-		     0, "%s", text);
+	cr_assert_eq(
+	    strncmp(text,
+	            "{\n  \"schedules\": [\n    {\n      \"enabled\": true,\n      \"folderTemplate\": \"F\",\n"
+	            "      \"id\": \"b\",\n      \"name\": \"Zweite \\\"ö\\\"\",\n",
+	            100),
+	    0, "%s", text);
 	cr_assert_not_null(strstr(text, "      \"tags\": [],\n"));
 	cr_assert_not_null(strstr(text, "\"id\": \"sched_council_weekly\""), "the seed becomes part of the file");
 	cr_assert_null(strstr(text, "createdAt"));
@@ -305,7 +310,8 @@ Test(store_file, empty_stores_are_written_as_empty_arrays)
 	cr_assert_eq(OPS.remove(s, mem, &model_jobs, &q, &page), ST_OK);
 	cr_assert_eq(page.count, 1);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
-	cr_assert_eq(strncmp(slurp(in_folder("recording-jobs.json"), NULL), "{\n  \"jobs\": [],\n  \"updatedAt\": \"", 31), 0);
+	cr_assert_eq(
+	    strncmp(slurp(in_folder("recording-jobs.json"), NULL), "{\n  \"jobs\": [],\n  \"updatedAt\": \"", 31), 0);
 }
 
 Test(store_file, a_bare_array_is_read_and_unknown_members_stay)
@@ -318,17 +324,20 @@ Test(store_file, a_bare_array_is_read_and_unknown_members_stay)
 	spill(in_folder("recordings-metadata.json"),
 	      "[{\"id\":\"r1\",\"name\":\"A\",\"folder\":\"F\",\"recordedAt\":\"2026-01-01T00:00:00.000Z\","
 	      "\"durationSeconds\":12,\"cached\":false,\"healthStatus\":\"unknown\",\"source\":\"ad_hoc\","
-	      "\"status\":\"completed\",\"tags\":[],\"x-own\":{\"a\":[1.50,2]}},\n\"junk\",{\"id\":\"r2\",\"odd\":true}]");
+	      "\"status\":\"completed\",\"tags\":[],\"x-own\":{\"a\":[1.50,2]}},\n\"junk\",{\"id\":\"r2\",\"odd\":true}"
+	      "]");
 	s = open_store();
 	cr_assert_eq(count_all(s, &model_recordings), 1);
 	cr_assert_eq(OPS.get(s, mem, &model_recordings, "r2", &doc), ST_NOT_FOUND);
 	cr_assert_eq(update_one(s, &model_recordings, "r1", "{\"name\":\"B\"}", &page), ST_OK);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	text = slurp(in_folder("recordings-metadata.json"), NULL);
-	cr_assert_not_null(strstr(text, "\"x-own\": {\n        \"a\": [\n          1.5,\n          2\n        ]\n      }"),
-			   "%s", text);
-	cr_assert_not_null(strstr(text, "\n    \"junk\",\n    {\n      \"id\": \"r2\",\n      \"odd\": true\n    }\n  ],\n"),
-			   "%s", text);
+	cr_assert_not_null(
+	    strstr(text, "\"x-own\": {\n        \"a\": [\n          1.5,\n          2\n        ]\n      }"), "%s",
+	    text);
+	cr_assert_not_null(
+	    strstr(text, "\n    \"junk\",\n    {\n      \"id\": \"r2\",\n      \"odd\": true\n    }\n  ],\n"), "%s",
+	    text);
 	/* what we wrote reads the same, by the fast way too */
 	s = open_store();
 	cr_assert_eq(count_all(s, &model_recordings), 1);
@@ -349,12 +358,15 @@ Test(store_file, refused_elements_stay_where_they_are)
 	before = without_stamp(before);
 	/* a document that this version does not understand */
 	spill(in_folder("recordings-metadata.json"),
-	      mem_printf(mem, "{\n  \"recordings\": [\n    {\n      \"id\": \"future\",\n      \"status\": \"dreaming\"\n"
-			      "    },\n%s", before + strlen("{\n  \"recordings\": [\n")));
+	      mem_printf(mem,
+	                 "{\n  \"recordings\": [\n    {\n      \"id\": \"future\",\n      \"status\": \"dreaming\"\n"
+	                 "    },\n%s",
+	                 before + strlen("{\n  \"recordings\": [\n")));
 	cr_assert_eq(OPS.insert(s, mem, &model_recordings, recording("rec_new"), NULL), ST_OK);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	after = slurp(in_folder("recordings-metadata.json"), NULL);
-	cr_assert_not_null(strstr(after, "    },\n    {\n      \"id\": \"future\",\n      \"status\": \"dreaming\"\n    },\n"));
+	cr_assert_not_null(
+	    strstr(after, "    },\n    {\n      \"id\": \"future\",\n      \"status\": \"dreaming\"\n    },\n"));
 	cr_assert_eq(count_all(s, &model_recordings), count_all(open_store(), &model_recordings));
 }
 
@@ -365,8 +377,8 @@ Test(store_file, later_policies_win_and_built_in_ones_are_there)
 	struct query q;
 	struct page page;
 
-	spill(in_folder("retention-policies.json"),
-	      "{\"policies\":[{\"id\":\"p\",\"name\":\"Old\"},{\"id\":\"q\",\"name\":\"Q\"},{\"id\":\"p\",\"name\":\"New\"}]}");
+	spill(in_folder("retention-policies.json"), "{\"policies\":[{\"id\":\"p\",\"name\":\"Old\"},{\"id\":\"q\","
+	                                            "\"name\":\"Q\"},{\"id\":\"p\",\"name\":\"New\"}]}");
 	s = open_store();
 	cr_assert_eq(OPS.get(s, mem, &model_retention_policies, "p", &doc), ST_OK);
 	cr_assert_str_eq(json_str(doc, "name"), "New");
@@ -383,8 +395,9 @@ Test(store_file, later_policies_win_and_built_in_ones_are_there)
 /* Waveforms are most of a recording and are not kept in memory; nobody may notice. */
 Test(store_file, waveforms_come_back)
 {
-	static const char waveform[] = "{\"channelCount\":2,\"generatedAt\":\"2026-01-02T03:04:05.000Z\",\"peaks\":[0,0.125,"
-				       "1],\"sampleCount\":96000,\"sampleRate\":48000,\"source\":\"wav_s16le_peak\"}";
+	static const char waveform[] =
+	    "{\"channelCount\":2,\"generatedAt\":\"2026-01-02T03:04:05.000Z\",\"peaks\":[0,0.125,"
+	    "1],\"sampleCount\":96000,\"sampleRate\":48000,\"source\":\"wav_s16le_peak\"}";
 	void *s = open_store(), *other = open_store();
 	json_object *o = recording("r"), *doc;
 	struct query q;
@@ -396,8 +409,9 @@ Test(store_file, waveforms_come_back)
 	for (int i = 0; i < 3; i++) {
 		cr_assert_eq(OPS.get(i == 1 ? other : s, mem, &model_recordings, "r", &doc), ST_OK);
 		cr_assert_str_eq(json_compact(mem, json_get(doc, "waveformPreview"), NULL), waveform);
-		cr_assert_eq(update_one(i == 2 ? other : s, &model_recordings, "r", mem_printf(mem, "{\"name\":\"N%d\"}", i),
-					&page), ST_OK);
+		cr_assert_eq(update_one(i == 2 ? other : s, &model_recordings, "r",
+		                        mem_printf(mem, "{\"name\":\"N%d\"}", i), &page),
+		             ST_OK);
 		doc = json_object_array_get_idx(page.docs, 0);
 		cr_assert_str_eq(json_compact(mem, json_get(doc, "waveformPreview"), NULL), waveform);
 		cr_assert_eq(OPS.commit(i == 2 ? other : s, NULL, true), ST_OK);
@@ -409,11 +423,12 @@ Test(store_file, waveforms_come_back)
 	cr_assert_str_eq(json_compact(mem, json_get(doc, "waveformPreview"), NULL), waveform);
 }
 
-/* ---- broken files ------------------------------------------------------------------------------------------------------------ */
+/* ---- broken files ------------------------------------------------------------------------------- */
 
 Test(store_file, a_broken_file_is_left_alone_and_stops_nothing_else)
 {
-	static const char *const broken[] = {"{\"schedules\": [ {\"id\": \"a\", ", "", "{\"other\": []}", "[1,2", "null"};
+	static const char *const broken[] = {"{\"schedules\": [ {\"id\": \"a\", ", "", "{\"other\": []}", "[1,2",
+	                                     "null"};
 	void *s = open_store();
 	struct query q;
 	struct page page;
@@ -482,7 +497,7 @@ Test(store_file, unusable_values_are_refused)
 	cr_assert_str_eq(json_str(json_object_array_get_idx(page.docs, 0), "id"), "long");
 }
 
-/* ---- queries ------------------------------------------------------------------------------------------------------------------- */
+/* ---- queries ------------------------------------------------------------------------------------ */
 
 static void check_ids(const struct page *page, const char *expected)
 {
@@ -490,7 +505,7 @@ static void check_ids(const struct page *page, const char *expected)
 
 	for (size_t i = 0; i < page->count; i++)
 		ids = mem_printf(mem, "%s%s%s", ids, i > 0 ? " " : "",
-				 json_str(json_object_array_get_idx(page->docs, i), "id"));
+		                 json_str(json_object_array_get_idx(page->docs, i), "id"));
 	cr_assert_str_eq(ids, expected);
 }
 
@@ -564,7 +579,8 @@ Test(store_file, queries_filter_sort_and_page)
 	check_ids(&page, "r2");
 	query_init(&q);
 	OPS.count_by(s, mem, &model_recordings, &q, "nodeId", &counts);
-	cr_assert_str_eq(json_compact(mem, counts, NULL), "[{\"value\":\"n2\",\"count\":4},{\"value\":\"n1\",\"count\":4}]");
+	cr_assert_str_eq(json_compact(mem, counts, NULL),
+	                 "[{\"value\":\"n2\",\"count\":4},{\"value\":\"n1\",\"count\":4}]");
 	query_where(&q, "nowhere", Q_EQ, "x");
 	cr_assert_eq(OPS.list(s, mem, &model_recordings, &q, &page), ST_INTERNAL);
 }
@@ -573,7 +589,8 @@ Test(store_file, scopes_cut_recordings_and_jobs)
 {
 	void *s = store_with_recordings();
 	const char *schedules[] = {"s1"}, *nodes[] = {"n2"};
-	struct row_scope scope = {.allow_schedules = {.ids = schedules, .count = 1}, .deny_nodes = {.ids = nodes, .count = 1}};
+	struct row_scope scope = {.allow_schedules = {.ids = schedules, .count = 1},
+	                          .deny_nodes = {.ids = nodes, .count = 1}};
 	struct query q;
 	struct page page;
 
@@ -597,15 +614,16 @@ Test(store_file, scopes_cut_recordings_and_jobs)
 	cr_assert_eq(page.count, 0);
 }
 
-/* ---- accounts and nodes --------------------------------------------------------------------------------------------------------- */
+/* ---- accounts and nodes ------------------------------------------------------------------------- */
 
 #define USER_ID "6f0d2c1e-5b7a-4e43-9a51-0c1d2e3f4a5b"
 
 static const char *sign_in(void *s, const char *hash, int64_t expires_ms)
 {
-	json_object *user = from_json("{\"id\":\"" USER_ID "\",\"email\":\"ann@example.org\",\"name\":\"Ann\","
-				  "\"provider\":\"local\",\"passwordHash\":\"h\",\"groups\":[{\"id\":\"av\",\"name\":\"av\"}],"
-				  "\"resourceGrants\":[{\"resourceType\":\"room\",\"resourceId\":\"X\"}]}");
+	json_object *user =
+	    from_json("{\"id\":\"" USER_ID "\",\"email\":\"ann@example.org\",\"name\":\"Ann\","
+	              "\"provider\":\"local\",\"passwordHash\":\"h\",\"groups\":[{\"id\":\"av\",\"name\":\"av\"}],"
+	              "\"resourceGrants\":[{\"resourceType\":\"room\",\"resourceId\":\"X\"}]}");
 	json_object *session = json_new_object(mem);
 	const char *id = NULL;
 
@@ -628,9 +646,10 @@ Test(store_file, sessions_live_and_end)
 	cr_assert_eq(OPS.session_find(b, mem, "hash1", now, &found), ST_OK);
 	cr_assert_str_eq(json_str(found, "sessionId"), id);
 	cr_assert_str_eq(json_compact(mem, json_get(found, "user"), NULL),
-			 "{\"id\":\"" USER_ID "\",\"email\":\"ann@example.org\",\"name\":\"Ann\",\"provider\":\"local\","
-			 "\"roles\":[],\"groups\":[{\"id\":\"av\",\"name\":\"av\"}],"
-			 "\"resourceGrants\":[{\"resourceType\":\"room\",\"resourceId\":\"X\"}]}");
+	                 "{\"id\":\"" USER_ID
+	                 "\",\"email\":\"ann@example.org\",\"name\":\"Ann\",\"provider\":\"local\","
+	                 "\"roles\":[],\"groups\":[{\"id\":\"av\",\"name\":\"av\"}],"
+	                 "\"resourceGrants\":[{\"resourceType\":\"room\",\"resourceId\":\"X\"}]}");
 	cr_assert_not(json_flag(found, "roleRows", true));
 	cr_assert_not(json_flag(found, "policiesStored", true));
 	cr_assert_eq(OPS.session_find(b, mem, "hash1", now + 60000, &found), ST_NOT_FOUND);
@@ -641,7 +660,8 @@ Test(store_file, sessions_live_and_end)
 	cr_assert_eq(OPS.commit(a, NULL, true), ST_OK);
 	cr_assert_eq(OPS.session_find(b, mem, "hash1", now, &found), ST_NOT_FOUND);
 	cr_assert_eq(OPS.session_find(b, mem, "hash2", now, &found), ST_OK);
-	cr_assert_eq(update_one(b, &model_users, USER_ID, "{\"disabledAt\":\"2026-01-01T00:00:00.000Z\"}", &page), ST_OK);
+	cr_assert_eq(update_one(b, &model_users, USER_ID, "{\"disabledAt\":\"2026-01-01T00:00:00.000Z\"}", &page),
+	             ST_OK);
 	cr_assert_eq(OPS.commit(b, NULL, true), ST_OK);
 	cr_assert_eq(OPS.session_find(a, mem, "hash2", now, &found), ST_NOT_FOUND);
 	sign_in(a, "hash3", now + 60000);
@@ -663,25 +683,32 @@ Test(store_file, access_and_policies)
 
 	sign_in(s, "hash", now + 60000);
 	cr_assert_eq(OPS.access_write(s, mem, USER_ID, from_json("[\"viewer\",\"viewer\"]"), from_json("[]"),
-				      from_json("[{\"id\":\"av\",\"name\":\"av\"},{\"id\":\"g2\",\"name\":\"g2\"}]")), ST_OK);
-	cr_assert_eq(OPS.access_write(s, mem, "nobody", from_json("[]"), from_json("[]"), from_json("[]")), ST_NOT_FOUND);
-	cr_assert_eq(OPS.policies_replace(s, mem, from_json("[{\"effect\":\"deny\",\"subjectType\":\"group\",\"subjectId\":\"g2\","
-							"\"resourceType\":\"node\",\"resourceId\":\"n1\"},"
-							"{\"effect\":\"allow\",\"subjectType\":\"user\",\"subjectId\":\"x\","
-							"\"resourceType\":\"*\",\"resourceId\":\"*\"}]"), USER_ID), ST_OK);
+	                              from_json("[{\"id\":\"av\",\"name\":\"av\"},{\"id\":\"g2\",\"name\":\"g2\"}]")),
+	             ST_OK);
+	cr_assert_eq(OPS.access_write(s, mem, "nobody", from_json("[]"), from_json("[]"), from_json("[]")),
+	             ST_NOT_FOUND);
+	cr_assert_eq(
+	    OPS.policies_replace(s, mem,
+	                         from_json("[{\"effect\":\"deny\",\"subjectType\":\"group\",\"subjectId\":\"g2\","
+	                                   "\"resourceType\":\"node\",\"resourceId\":\"n1\"},"
+	                                   "{\"effect\":\"allow\",\"subjectType\":\"user\",\"subjectId\":\"x\","
+	                                   "\"resourceType\":\"*\",\"resourceId\":\"*\"}]"),
+	                         USER_ID),
+	    ST_OK);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	cr_assert_eq(OPS.session_find(s, mem, "hash", now, &found), ST_OK);
 	cr_assert(json_flag(found, "roleRows", false));
 	cr_assert(json_flag(found, "policiesStored", false));
 	cr_assert_str_eq(json_compact(mem, json_get(found, "policies"), NULL),
-			 "[{\"effect\":\"deny\",\"resourceType\":\"node\",\"resourceId\":\"n1\"}]");
+	                 "[{\"effect\":\"deny\",\"resourceType\":\"node\",\"resourceId\":\"n1\"}]");
 	cr_assert_str_eq(json_compact(mem, json_get(json_get(found, "user"), "roles"), NULL), "[\"viewer\"]");
 	query_init(&q);
 	cr_assert_eq(OPS.list(s, mem, &model_access_policies, &q, &page), ST_OK);
 	cr_assert_str_eq(json_str(json_object_array_get_idx(page.docs, 0), "effect"), "deny");
 	cr_assert_eq(OPS.policies_replace(s, mem, from_json("[]"), NULL), ST_OK);
-	user = from_json("{\"email\":\"ann@example.org\",\"name\":\"Other\",\"provider\":\"local\",\"passwordHash\":\"p\","
-		     "\"roles\":[\"admin\"],\"groups\":[],\"resourceGrants\":[]}");
+	user =
+	    from_json("{\"email\":\"ann@example.org\",\"name\":\"Other\",\"provider\":\"local\",\"passwordHash\":\"p\","
+	              "\"roles\":[\"admin\"],\"groups\":[],\"resourceGrants\":[]}");
 	cr_assert_eq(OPS.user_create(s, mem, user, NULL), ST_CONFLICT);
 	json_set_str(user, "email", "bob@example.org");
 	cr_assert_eq(OPS.user_create(s, mem, user, &stored), ST_OK);
@@ -697,10 +724,11 @@ Test(store_file, access_and_policies)
 
 static json_object *enroll_node(void *s, const char *id, const char *hash)
 {
-	json_object *node = from_json("{\"agentVersion\":\"1\",\"alias\":\"A\",\"hostname\":\"h\",\"interfaces\":[{\"alias\":\"I\","
-				  "\"backend\":\"alsa\",\"channelCount\":2,\"channels\":[],\"id\":\"if1\",\"sampleRates\":[],"
-				  "\"systemName\":\"sys\"}],\"ipAddresses\":[],\"location\":{\"room\":\"R\",\"site\":\"S\"},"
-				  "\"status\":\"offline\",\"tags\":[]}");
+	json_object *node =
+	    from_json("{\"agentVersion\":\"1\",\"alias\":\"A\",\"hostname\":\"h\",\"interfaces\":[{\"alias\":\"I\","
+	              "\"backend\":\"alsa\",\"channelCount\":2,\"channels\":[],\"id\":\"if1\",\"sampleRates\":[],"
+	              "\"systemName\":\"sys\"}],\"ipAddresses\":[],\"location\":{\"room\":\"R\",\"site\":\"S\"},"
+	              "\"status\":\"offline\",\"tags\":[]}");
 	json_object *credential = json_new_object(mem), *stored;
 
 	json_set_str(node, "id", id);
@@ -719,32 +747,40 @@ Test(store_file, nodes_and_credentials)
 	struct query q;
 	struct page page;
 
-	cr_assert_eq(json_object_array_length(json_array(json_object_array_get_idx(json_array(node, "interfaces"), 0),
-							 "channels")), 2);
+	cr_assert_eq(json_object_array_length(
+	                 json_array(json_object_array_get_idx(json_array(node, "interfaces"), 0), "channels")),
+	             2);
 	cr_assert_not_null(json_str(node, "lastSeenAt"));
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	cr_assert_eq(OPS.credential_find(s, mem, "h1", 0, &found), ST_OK);
 	cr_assert_str_eq(json_str(found, "nodeId"), "n1");
-	cr_assert_eq(OPS.node_heartbeat(s, mem, "n1", from_json("{\"agentVersion\":\"2\",\"hostname\":\"h2\",\"ipAddresses\":"
-							    "[\"10.0.0.1\"],\"status\":\"online\",\"alias\":\"no\"}"),
-					1750000000000, &before, &after), ST_OK);
+	cr_assert_eq(OPS.node_heartbeat(s, mem, "n1",
+	                                from_json("{\"agentVersion\":\"2\",\"hostname\":\"h2\",\"ipAddresses\":"
+	                                          "[\"10.0.0.1\"],\"status\":\"online\",\"alias\":\"no\"}"),
+	                                1750000000000, &before, &after),
+	             ST_OK);
 	cr_assert_str_eq(json_str(before, "status"), "offline");
 	cr_assert_str_eq(json_str(after, "status"), "online");
 	cr_assert_str_eq(json_str(after, "alias"), "A");
 	cr_assert_str_eq(json_str(after, "lastSeenAt"), "2025-06-15T15:06:40.000Z");
 	cr_assert_eq(OPS.node_heartbeat(s, mem, "nx", from_json("{}"), 0, &before, &after), ST_NOT_FOUND);
-	cr_assert_eq(OPS.interface_update(s, mem, "n1", "if1",
-					  from_json("{\"alias\":\"Box\",\"serialNumber\":null,\"channels\":[{\"index\":2,"
-						"\"alias\":\"Right\"},{\"index\":9,\"alias\":\"No\"}]}"), 0, &after), ST_OK);
+	cr_assert_eq(
+	    OPS.interface_update(s, mem, "n1", "if1",
+	                         from_json("{\"alias\":\"Box\",\"serialNumber\":null,\"channels\":[{\"index\":2,"
+	                                   "\"alias\":\"Right\"},{\"index\":9,\"alias\":\"No\"}]}"),
+	                         0, &after),
+	    ST_OK);
 	node = json_object_array_get_idx(json_array(after, "interfaces"), 0);
 	cr_assert_str_eq(json_str(node, "alias"), "Box");
 	cr_assert_str_eq(json_compact(mem, json_array(node, "channels"), NULL),
-			 "[{\"alias\":\"Channel 1\",\"index\":1},{\"alias\":\"Right\",\"index\":2}]");
+	                 "[{\"alias\":\"Channel 1\",\"index\":1},{\"alias\":\"Right\",\"index\":2}]");
 	cr_assert_eq(OPS.interface_update(s, mem, "n1", "if9", from_json("{}"), 0, &after), ST_NOT_FOUND);
 	cr_assert_eq(OPS.expand(s, mem, "channel", "if1:2", &t), ST_OK);
 	cr_assert_eq(t.count, 6, "channel, interface, node, site, room, site/room");
-	cr_assert_eq(OPS.credential_rotate(s, mem, "n1", from_json("{\"nodeId\":\"n1\",\"tokenHash\":\"h2\",\"tokenPrefix\":\"p\"}"),
-					   1750000000000), ST_OK);
+	cr_assert_eq(OPS.credential_rotate(s, mem, "n1",
+	                                   from_json("{\"nodeId\":\"n1\",\"tokenHash\":\"h2\",\"tokenPrefix\":\"p\"}"),
+	                                   1750000000000),
+	             ST_OK);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	cr_assert_eq(OPS.credential_find(s, mem, "h1", 0, &found), ST_NOT_FOUND);
 	cr_assert_eq(OPS.credential_find(s, mem, "h2", 0, &found), ST_OK);
@@ -765,21 +801,25 @@ Test(store_file, health_follows_the_unresolved_events)
 	OPS.insert(s, mem, &model_recordings, recording("r"), NULL);
 	cr_assert_eq(OPS.health_sync(s, mem, "r", &doc), ST_OK);
 	cr_assert_str_eq(json_str(doc, "healthStatus"), "healthy");
-	cr_assert_eq(OPS.insert(s, mem, &model_health_events,
-				from_json("{\"type\":\"t\",\"severity\":\"critical\",\"recordingId\":\"r\",\"status\":\"open\","
-				      "\"openedAt\":\"2026-01-01T00:00:00Z\"}"), &event), ST_OK);
+	cr_assert_eq(
+	    OPS.insert(s, mem, &model_health_events,
+	               from_json("{\"type\":\"t\",\"severity\":\"critical\",\"recordingId\":\"r\",\"status\":\"open\","
+	                         "\"openedAt\":\"2026-01-01T00:00:00Z\"}"),
+	               &event),
+	    ST_OK);
 	cr_assert(json_has(event, "resolvedAt"));
 	cr_assert_eq(OPS.health_sync(s, mem, "r", &doc), ST_OK);
 	cr_assert_str_eq(json_str(doc, "healthStatus"), "critical");
 	cr_assert_eq(update_one(s, &model_health_events, json_str(event, "id"),
-				"{\"status\":\"resolved\",\"resolvedAt\":\"2026-01-01T00:00:01.000Z\"}", &page), ST_OK);
+	                        "{\"status\":\"resolved\",\"resolvedAt\":\"2026-01-01T00:00:01.000Z\"}", &page),
+	             ST_OK);
 	cr_assert_eq(OPS.health_sync(s, mem, "r", NULL), ST_OK);
 	cr_assert_eq(OPS.get(s, mem, &model_recordings, "r", &doc), ST_OK);
 	cr_assert_str_eq(json_str(doc, "healthStatus"), "healthy");
 	cr_assert_eq(OPS.health_sync(s, mem, "gone", NULL), ST_NOT_FOUND);
 }
 
-/* ---- several processes ------------------------------------------------------------------------------------------------------------ */
+/* ---- several processes -------------------------------------------------------------------------- */
 
 static void wait_all(int children)
 {
@@ -827,7 +867,8 @@ Test(store_file, one_of_fifty_claims_wins)
 			query_init(&q);
 			query_where(&q, "status", Q_EQ, "queued");
 			q.limit = 1;
-			if (OPS.update(mine, mem, &model_jobs, &q, from_json("{\"status\":\"running\"}"), &page, NULL) != ST_OK ||
+			if (OPS.update(mine, mem, &model_jobs, &q, from_json("{\"status\":\"running\"}"), &page,
+			               NULL) != ST_OK ||
 			    OPS.commit(mine, NULL, true) != ST_OK)
 				_exit(2);
 			_exit(page.count == 1);
@@ -912,11 +953,11 @@ Test(store_file, a_journal_is_finished_by_the_next_writer)
 	/* died after the first rename: the file of recordings is in place, that of jobs is not */
 	spill(jobs, "{\"jobs\":[]}");
 	spill(in_folder("evil"), "x");
-	spill(in_folder(".commit"),
-	      mem_printf(mem, "[{\"tmp\":\"%s\",\"final\":\"%s\"},{\"tmp\":\"%s\",\"final\":\"%s\"},"
-			      "{\"tmp\":\"%s\",\"final\":\"%s/other\"}]",
-			 recordings, in_folder("recordings-metadata.json"), jobs, in_folder("recording-jobs.json"),
-			 in_folder("evil"), folder));
+	spill(in_folder(".commit"), mem_printf(mem,
+	                                       "[{\"tmp\":\"%s\",\"final\":\"%s\"},{\"tmp\":\"%s\",\"final\":\"%s\"},"
+	                                       "{\"tmp\":\"%s\",\"final\":\"%s/other\"}]",
+	                                       recordings, in_folder("recordings-metadata.json"), jobs,
+	                                       in_folder("recording-jobs.json"), in_folder("evil"), folder));
 	cr_assert_eq(OPS.insert(s, mem, &model_schedules, schedule("s", "S"), NULL), ST_OK);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	cr_assert_eq(count_all(s, &model_jobs), 0);
@@ -954,7 +995,7 @@ Test(store_file, the_lock_is_waited_for_only_so_long, .timeout = 30)
 	cr_assert(OPS.runner_lock(b));
 }
 
-/* ---- no room ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- no room ------------------------------------------------------------------------------------ */
 
 Test(store_file, a_full_disk_changes_nothing)
 {
@@ -990,13 +1031,14 @@ Test(store_file, a_full_disk_changes_nothing)
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 }
 
-/* ---- audit ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- audit -------------------------------------------------------------------------------------- */
 
 static json_object *event(int i, const char *action, const char *actor)
 {
-	json_object *o = from_json("{\"action\":\"\",\"actor\":{\"id\":\"\",\"name\":\"Ann\",\"roles\":[\"owner\"],\"type\":\"user\"},"
-			       "\"actorContext\":{},\"createdAt\":\"\",\"details\":{\"method\":\"GET\"},\"id\":\"\","
-			       "\"outcome\":\"succeeded\",\"target\":{\"type\":\"controller\"}}");
+	json_object *o = from_json(
+	    "{\"action\":\"\",\"actor\":{\"id\":\"\",\"name\":\"Ann\",\"roles\":[\"owner\"],\"type\":\"user\"},"
+	    "\"actorContext\":{},\"createdAt\":\"\",\"details\":{\"method\":\"GET\"},\"id\":\"\","
+	    "\"outcome\":\"succeeded\",\"target\":{\"type\":\"controller\"}}");
 	char id[UUID_SIZE];
 
 	uuid_v7(id, 1750000000000 + i * 1000);
@@ -1027,7 +1069,8 @@ Test(store_file, audit_events_are_appended_and_listed)
 	cr_assert_eq(OPS.list(s, mem, &model_audit_events, &q, &page), ST_OK);
 	cr_assert_eq(page.count, 0);
 	for (int i = 0; i < 1500; i++)
-		append(i % 2 == 0 ? s : other, last = event(i, i % 3 == 0 ? "nodes.read" : "jobs.read", "u1"), i % 500 == 0);
+		append(i % 2 == 0 ? s : other, last = event(i, i % 3 == 0 ? "nodes.read" : "jobs.read", "u1"),
+		       i % 500 == 0);
 	cr_assert_eq(OPS.audit_maintain(s, &moved), ST_OK);
 	q.limit = 2;
 	q.want_total = true;
@@ -1043,7 +1086,7 @@ Test(store_file, audit_events_are_appended_and_listed)
 	query_where(&q, "createdAt", Q_GE, "2025-06-15T15:31:30.000Z");
 	cr_assert_eq(OPS.count_by(s, mem, &model_audit_events, &q, "action", &counts), ST_OK);
 	cr_assert_str_eq(json_compact(mem, counts, NULL),
-			 "[{\"value\":\"jobs.read\",\"count\":7},{\"value\":\"nodes.read\",\"count\":3}]");
+	                 "[{\"value\":\"jobs.read\",\"count\":7},{\"value\":\"nodes.read\",\"count\":3}]");
 	cr_assert_eq(OPS.get(other, mem, &model_audit_events, json_str(last, "id"), &doc), ST_OK);
 	cr_assert_eq(OPS.get(other, mem, &model_audit_events, USER_ID, &doc), ST_NOT_FOUND);
 	cr_assert(json_has(doc, "correlationIds") || doc == NULL);
@@ -1111,7 +1154,7 @@ Test(store_file, audit_events_survive_a_full_disk)
 	cr_assert_eq(page.count, 6);
 }
 
-/* ---- configuration and speed --------------------------------------------------------------------------------------------------------- */
+/* ---- configuration and speed -------------------------------------------------------------------- */
 
 Test(store_file, two_stores_in_one_file_are_refused)
 {
@@ -1122,7 +1165,8 @@ Test(store_file, two_stores_in_one_file_are_refused)
 	cr_assert_not_null(strstr(error, "schedules.json"), "%s", error);
 }
 
-/* What an authenticated read costs in one process: session, document, audit line. Well over 20000 a second when quiet. */
+/* What an authenticated read costs in one process: session, document, audit line. Well over 20000 a second when quiet.
+ */
 Test(store_file, an_authenticated_read_is_cheap)
 {
 	void *s = open_store();
@@ -1140,10 +1184,12 @@ Test(store_file, an_authenticated_read_is_cheap)
 
 		json_push_ref(events, e);
 		cr_assert(OPS.session_find(s, arena, "hash", now, &session) == ST_OK &&
-			  OPS.get(s, arena, &model_recordings, "r", &doc) == ST_OK && OPS.commit(s, events, false) == ST_OK);
+		          OPS.get(s, arena, &model_recordings, "r", &doc) == ST_OK &&
+		          OPS.commit(s, events, false) == ST_OK);
 		talloc_free(arena);
 	}
 	from = clock_mono_ms() - from;
-	fprintf(stderr, "session + document + audit line: %lld a second\n", (long long)n * 1000 / (long long)(from + 1));
+	fprintf(stderr, "session + document + audit line: %lld a second\n",
+	        (long long)n * 1000 / (long long)(from + 1));
 	cr_assert_lt(from, 20000, "%lld ms", (long long)from);
 }

@@ -20,7 +20,7 @@ static status read_table(struct file_store *s, const struct model *m, struct tab
 	return collection_read(s, collection_of(s, m), t);
 }
 
-/* ---- finding a session ------------------------------------------------------------------------------------------------ */
+/* ---- finding a session -------------------------------------------------------------------------- */
 
 static bool session_lives(json_object *session, int64_t now_ms)
 {
@@ -70,7 +70,7 @@ static void add_policies(json_object *out, const struct table *t, json_object *u
 			continue;
 		stored = true;
 		if (!policy_subject_matches(json_str(policy, "subjectType"), json_str(policy, "subjectId"),
-					    json_str(user, "id"), json_str(user, "email"), groups, count))
+		                            json_str(user, "id"), json_str(user, "email"), groups, count))
 			continue;
 		match = json_object_new_object();
 		json_set_ref(match, "effect", json_get(policy, "effect"));
@@ -123,7 +123,7 @@ status file_session_find(void *b, const void *ctx, const char *hash, int64_t now
 	return ST_OK;
 }
 
-/* ---- groups, grants, roles ----------------------------------------------------------------------------------------------- */
+/* ---- groups, grants, roles ---------------------------------------------------------------------- */
 
 static bool same_members(json_object *a, json_object *b, const char *k1, const char *k2)
 {
@@ -202,7 +202,7 @@ static void tidy_access(json_object *patch)
 		json_object_object_add(patch, "roles", distinct_texts(json_array(patch, "roles")));
 	if (json_has(patch, "resourceGrants"))
 		json_object_object_add(patch, "resourceGrants",
-				       distinct(json_array(patch, "resourceGrants"), "resourceType", "resourceId"));
+		                       distinct(json_array(patch, "resourceGrants"), "resourceType", "resourceId"));
 	if (json_has(patch, "groups"))
 		json_object_object_add(patch, "groups", distinct(json_array(patch, "groups"), "id", NULL));
 }
@@ -214,9 +214,9 @@ static bool access_fits(json_object *patch)
 		const char *list, *member;
 		size_t max;
 	} widths[] = {{"resourceGrants", "resourceType", 80},
-		      {"resourceGrants", "resourceId", 160},
-		      {"groups", "id", GROUP_ID_MAX},
-		      {"groups", "name", NAME_MAX_CHARACTERS}};
+	              {"resourceGrants", "resourceId", 160},
+	              {"groups", "id", GROUP_ID_MAX},
+	              {"groups", "name", NAME_MAX_CHARACTERS}};
 	void *ctx = talloc_new(NULL);
 	bool fits = true;
 
@@ -234,7 +234,7 @@ static bool access_fits(json_object *patch)
 }
 
 status file_access_write(void *b, const void *ctx, const char *user_id, json_object *roles, json_object *grants,
-			 json_object *groups)
+                         json_object *groups)
 {
 	struct file_store *s = file_enter(b);
 	struct collection *c = collection_of(s, &model_users);
@@ -271,7 +271,7 @@ status file_user_create(void *b, const void *ctx, json_object *doc, json_object 
 	return keep_groups(s, json_array(copy, "groups"));
 }
 
-/* ---- sessions ------------------------------------------------------------------------------------------------------------- */
+/* ---- sessions ----------------------------------------------------------------------------------- */
 
 /* Sessions that can never be used again go with the next login. */
 static status prune_sessions(struct file_store *s, int64_t now_ms)
@@ -304,7 +304,7 @@ static status make_user(struct file_store *s, const void *ctx, json_object *user
 
 /* Groups and grants that the stored user lacks. */
 static status complete_user(const void *ctx, struct collection *c, struct table *t, struct element *e,
-			    json_object *user)
+                            json_object *user)
 {
 	json_object *patch = json_new_object(ctx);
 	json_object *groups = distinct(json_array(e->doc, "groups"), "id", NULL);
@@ -406,7 +406,7 @@ status file_sessions_revoke_user(void *b, const char *user_id, int64_t now_ms)
 	return ST_OK;
 }
 
-/* ---- policies ------------------------------------------------------------------------------------------------------------- */
+/* ---- policies ----------------------------------------------------------------------------------- */
 
 static status make_policy(const struct collection *c, json_object *input, const char *created_by, struct element **e)
 {

@@ -26,7 +26,7 @@
 /* Events stand in the order of their commits; createdAt may be older than a neighbour's by the length of a request. */
 #define DISORDER_MS 3600000
 
-/* ---- appending ----------------------------------------------------------------------------------------------------------- */
+/* ---- appending ---------------------------------------------------------------------------------- */
 
 /* The event with its texts cut to the columns of a database (01 15.2). */
 static void add_line(struct buf *lines, json_object *event)
@@ -201,7 +201,7 @@ status audit_sync(struct file_store *s)
 	return ST_OK;
 }
 
-/* ---- reading backwards ---------------------------------------------------------------------------------------------------- */
+/* ---- reading backwards -------------------------------------------------------------------------- */
 
 struct reader {
 	void *ctx;
@@ -287,7 +287,7 @@ static bool reader_next(struct reader *r, char **line, size_t *n)
 	return true;
 }
 
-/* ---- scanning --------------------------------------------------------------------------------------------------------------- */
+/* ---- scanning ----------------------------------------------------------------------------------- */
 
 struct scan {
 	struct matcher matcher;
@@ -315,8 +315,7 @@ static status scan_init(struct scan *s, void *ctx, const struct query *q)
 		const struct filter *f = c->filter;
 
 		if (f->op == Q_EQ && c->field->type != M_TIME && is_plain(f->value))
-			s->needles[s->needle_count++] =
-				c->field->type == M_UUID ? text_lower(ctx, f->value) : f->value;
+			s->needles[s->needle_count++] = c->field->type == M_UUID ? text_lower(ctx, f->value) : f->value;
 		if ((f->op == Q_GE || f->op == Q_GT) && c->field->type == M_TIME && c->usable &&
 		    c->ms - DISORDER_MS > s->oldest_ms)
 			s->oldest_ms = c->ms - DISORDER_MS;
@@ -398,7 +397,7 @@ static status scan_log(struct file_store *store, const struct query *q, event_fn
 	return st;
 }
 
-/* ---- operations ------------------------------------------------------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------------------------------- */
 
 struct listing {
 	const struct query *query;
@@ -467,7 +466,7 @@ static bool count_event(void *state, json_object *event)
 }
 
 status audit_count_by(struct file_store *s, const void *ctx, const struct query *q, const char *field,
-		      json_object **out)
+                      json_object **out)
 {
 	void *tmp = talloc_new(NULL);
 	struct tally t = {.query = q, .field = model_field_find(&model_audit_events, field)};

@@ -14,13 +14,13 @@ static const struct {
 	enum config_key key;
 	const char *name;
 } own_files[] = {
-	{CFG_NODES_PATH, "nodes.json"},
-	{CFG_USERS_PATH, "users.json"},
-	{CFG_SESSIONS_PATH, "sessions.json"},
-	{CFG_ACCESS_POLICIES_PATH, "access-policies.json"},
-	{CFG_HEALTH_EVENTS_PATH, "health-events.json"},
-	{CFG_OIDC_STATES_PATH, "oidc-states.json"},
-	{CFG_AUDIT_PATH, "audit-events.jsonl"},
+    {CFG_NODES_PATH, "nodes.json"},
+    {CFG_USERS_PATH, "users.json"},
+    {CFG_SESSIONS_PATH, "sessions.json"},
+    {CFG_ACCESS_POLICIES_PATH, "access-policies.json"},
+    {CFG_HEALTH_EVENTS_PATH, "health-events.json"},
+    {CFG_OIDC_STATES_PATH, "oidc-states.json"},
+    {CFG_AUDIT_PATH, "audit-events.jsonl"},
 };
 
 /* Models without a file of their own live in that of another one, under a key of their own. */
@@ -28,8 +28,8 @@ static const struct {
 	const struct model *model, *host;
 	const char *file_key;
 } guests[] = {
-	{&model_access_groups, &model_users, "groups"},
-	{&model_credentials, &model_nodes, "credentials"},
+    {&model_access_groups, &model_users, "groups"},
+    {&model_credentials, &model_nodes, "credentials"},
 };
 
 /* The field of the second index: what documents are looked up by beside their id; unique. */
@@ -37,9 +37,9 @@ static const struct {
 	const struct model *model;
 	const char *field;
 } second_index[] = {
-	{&model_users, "email"},
-	{&model_sessions, "tokenHash"},
-	{&model_credentials, "tokenHash"},
+    {&model_users, "email"},
+    {&model_sessions, "tokenHash"},
+    {&model_credentials, "tokenHash"},
 };
 
 static const char *own_name(enum config_key key)
@@ -112,7 +112,7 @@ static const char *add_collection(struct file_store *s, const struct model *m)
 		return mem_printf(s, "the path of %s is not valid UTF-8", m->name);
 	if (f != NULL && host == m)
 		return mem_printf(s, "%s and %s are both to be kept in %s", f->collections[0]->model->name, m->name,
-				  path);
+		                  path);
 	if (f == NULL)
 		f = file_add(s, path);
 	c->model = m;
@@ -145,7 +145,7 @@ static const char *add_collections(struct file_store *s)
 				problem = add_collection(s, models[i]);
 	if (problem == NULL && file_at(s, s->audit.path) != NULL)
 		problem = mem_printf(s, "the audit log and %s are both to be kept in %s",
-				     file_at(s, s->audit.path)->collections[0]->model->name, s->audit.path);
+		                     file_at(s, s->audit.path)->collections[0]->model->name, s->audit.path);
 	return problem;
 }
 
@@ -159,6 +159,7 @@ static void close_lock(struct lock_file *l)
 
 static int file_close(struct file_store *s)
 {
+	audit_append(s, NULL, true); /* a last try for what is pending */
 	for (size_t i = 0; i < s->collection_count; i++) {
 		collection_forget(&s->collections[i]);
 		talloc_free(s->collections[i].current);
@@ -264,34 +265,34 @@ static bool file_runner_lock(void *b)
 }
 
 const struct backend backend_file = {
-	.name = "files",
-	.database = false,
-	.ping = file_ping,
-	.get = file_get,
-	.hint = NULL,
-	.list = file_list,
-	.count_by = file_count_by,
-	.insert = file_insert,
-	.update = file_update,
-	.remove = file_remove,
-	.lock = file_lock,
-	.session_find = file_session_find,
-	.session_create = file_session_create,
-	.session_revoke = file_session_revoke,
-	.sessions_revoke_user = file_sessions_revoke_user,
-	.access_write = file_access_write,
-	.user_create = file_user_create,
-	.policies_replace = file_policies_replace,
-	.expand = file_expand,
-	.credential_find = file_credential_find,
-	.node_enroll = file_node_enroll,
-	.node_heartbeat = file_node_heartbeat,
-	.interface_update = file_interface_update,
-	.credential_rotate = file_credential_rotate,
-	.health_sync = file_health_sync,
-	.commit = file_commit,
-	.rollback = file_rollback,
-	.dirty = file_dirty,
-	.audit_maintain = file_audit_maintain,
-	.runner_lock = file_runner_lock,
+    .name = "files",
+    .database = false,
+    .ping = file_ping,
+    .get = file_get,
+    .hint = NULL,
+    .list = file_list,
+    .count_by = file_count_by,
+    .insert = file_insert,
+    .update = file_update,
+    .remove = file_remove,
+    .lock = file_lock,
+    .session_find = file_session_find,
+    .session_create = file_session_create,
+    .session_revoke = file_session_revoke,
+    .sessions_revoke_user = file_sessions_revoke_user,
+    .access_write = file_access_write,
+    .user_create = file_user_create,
+    .policies_replace = file_policies_replace,
+    .expand = file_expand,
+    .credential_find = file_credential_find,
+    .node_enroll = file_node_enroll,
+    .node_heartbeat = file_node_heartbeat,
+    .interface_update = file_interface_update,
+    .credential_rotate = file_credential_rotate,
+    .health_sync = file_health_sync,
+    .commit = file_commit,
+    .rollback = file_rollback,
+    .dirty = file_dirty,
+    .audit_maintain = file_audit_maintain,
+    .runner_lock = file_runner_lock,
 };

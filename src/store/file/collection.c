@@ -60,7 +60,7 @@ static status set_broken(struct data_file *f, const struct fs_version *v, int er
 {
 	if (f->state != FILE_BROKEN || f->broken_errno != error || !fs_same(&f->version, v))
 		log_error("%s cannot be used: %s; it is left untouched, and this store answers 503 until it is mended",
-			  f->path, reason);
+		          f->path, reason);
 	f->state = FILE_BROKEN;
 	f->broken_errno = error;
 	f->version = *v;

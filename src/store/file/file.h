@@ -15,17 +15,17 @@
 
 struct lh_table;
 
-/* ---- elements and tables (table.c) ------------------------------------------------------------------------------- */
+/* ---- elements and tables (table.c) -------------------------------------------------------------- */
 
 /* One element of a file's array. Never changed once it is in a table; shared by a table and its working copy. */
 struct element {
 	unsigned refs;
-	bool hidden;	  /* not accepted by the model, or a duplicate: kept in the file, never shown */
-	bool partial;	  /* doc lacks the collection's heavy member, which text has */
+	bool hidden;      /* not accepted by the model, or a duplicate: kept in the file, never shown */
+	bool partial;     /* doc lacks the collection's heavy member, which text has */
 	json_object *doc; /* accepted and repaired */
-	const char *id;	  /* inside doc; NULL if it has none */
+	const char *id;   /* inside doc; NULL if it has none */
 	const char *key;  /* inside doc: value of the collection's second index, or NULL */
-	char *text;	  /* as it stands in a file, without the indentation of its first line; NULL = not yet needed */
+	char *text;       /* as it stands in a file, without the indentation of its first line; NULL = not yet needed */
 	size_t text_len;
 };
 
@@ -62,10 +62,10 @@ struct element *table_find_key(const struct table *t, const char *key);
 /* Where e is in t; t->count if it is not there. */
 size_t table_place(const struct table *t, const struct element *e);
 
-/* ---- collections and files (collection.c, layout.c) ---------------------------------------------------------------- */
+/* ---- collections and files (collection.c, layout.c) --------------------------------------------- */
 
 struct data_file {
-	char *path;   /* absolute */
+	char *path; /* absolute */
 	char *folder;
 	enum { FILE_UNREAD, FILE_READ, FILE_ABSENT, FILE_BROKEN } state;
 	struct fs_version version;
@@ -76,24 +76,24 @@ struct data_file {
 
 struct collection {
 	const struct model *model;
-	const char *file_key;	/* name of the array in the file */
-	const char *key_field;	/* field of the second index, unique; or NULL */
-	const char *heavy;	/* member that is most of a document and that no query asks for; or NULL */
+	const char *file_key;  /* name of the array in the file */
+	const char *key_field; /* field of the second index, unique; or NULL */
+	const char *heavy;     /* member that is most of a document and that no query asks for; or NULL */
 	struct data_file *file;
-	struct table *current;	/* what the file says */
-	struct table *work;	/* with the writes of the open unit of work; NULL if it wrote nothing here */
-	bool later_wins;	/* of elements with one id the last counts, in the first one's place (07 2.16, 2.18) */
-	bool always_seeded;	/* built-in documents are there even if the file lacks them (07 2.15, 2.16, 2.18) */
-	bool foreign;		/* the file's layout is the contract's: no members of our own are added */
+	struct table *current; /* what the file says */
+	struct table *work;    /* with the writes of the open unit of work; NULL if it wrote nothing here */
+	bool later_wins;       /* of elements with one id the last counts, in the first one's place (07 2.16, 2.18) */
+	bool always_seeded;    /* built-in documents are there even if the file lacks them (07 2.15, 2.16, 2.18) */
+	bool foreign;          /* the file's layout is the contract's: no members of our own are added */
 };
 
 struct audit_log {
 	char *path;
-	int fd;		 /* -1 = closed */
-	pid_t owner;	 /* the process that opened fd: locks must not be shared over a fork */
-	char *pending;	 /* lines that the disk had no room for; tried again with the next ones */
+	int fd;        /* -1 = closed */
+	pid_t owner;   /* the process that opened fd: locks must not be shared over a fork */
+	char *pending; /* lines that the disk had no room for; tried again with the next ones */
 	size_t pending_len;
-	off_t synced;	 /* length of the file when it was last made durable by us */
+	off_t synced; /* length of the file when it was last made durable by us */
 };
 
 struct lock_file {
@@ -105,15 +105,15 @@ struct lock_file {
 
 struct file_store {
 	const struct config *config;
-	char *folder;	/* RAKKR_DATA_DIR, absolute */
-	char *journal;	/* list of renames to be finished, see unit.c */
+	char *folder;  /* RAKKR_DATA_DIR, absolute */
+	char *journal; /* list of renames to be finished, see unit.c */
 	struct data_file *files;
 	size_t file_count;
 	struct collection *collections;
 	size_t collection_count;
 	struct lock_file lock, runner;
 	struct audit_log audit;
-	void *retired;	/* tables that were replaced during the running call; freed by the next one */
+	void *retired; /* tables that were replaced during the running call; freed by the next one */
 };
 
 /* What every operation of the backend does first. */
@@ -145,21 +145,22 @@ bool layout_parse(struct data_file *f, char *data, size_t n, struct table *table
 /* The text of the file with the working copies of its collections (contract 07 2.1 rule 6); owned by ctx. */
 char *layout_write(const void *ctx, const struct data_file *f, int64_t now_ms, size_t *len);
 
-/* ---- unit of work (unit.c) ------------------------------------------------------------------------------------------ */
+/* ---- unit of work (unit.c) ---------------------------------------------------------------------- */
 
 /* Opens a unit of work: takes the store lock and finishes a commit that was cut off. Nothing if one is open. */
 status unit_begin(struct file_store *s);
 /* Writes everything and closes the unit; on failure nothing was changed, and it is closed too. */
 status unit_commit(struct file_store *s);
 void unit_rollback(struct file_store *s);
-/* At start, and now and then: finishes a cut-off commit if nobody holds the lock. start: removes left-over files too. */
+/* At start, and now and then: finishes a cut-off commit if nobody holds the lock. start: removes left-over files too.
+ */
 void unit_recover(struct file_store *s, bool start);
 
 /* Takes a lock file; ST_CONFLICT after wait_ms. */
 status lock_take(struct lock_file *l, int64_t wait_ms);
 void lock_release(struct lock_file *l);
 
-/* ---- queries (select.c, match.c) ------------------------------------------------------------------------------------ */
+/* ---- queries (select.c, match.c) ---------------------------------------------------------------- */
 
 /* A filter, prepared for many documents. */
 struct condition {
@@ -190,18 +191,18 @@ json_object *field_read(const struct model_field *f, json_object *doc, json_obje
 struct selection {
 	size_t *places; /* in the table, in the order of the query; owned by the ctx given */
 	size_t count;
-	int64_t total;	/* before limit and offset; -1 unless wanted */
+	int64_t total; /* before limit and offset; -1 unless wanted */
 };
 
 status select_places(struct file_store *s, const void *ctx, const struct collection *c, const struct table *t,
-		     const struct query *q, struct selection *out);
+                     const struct query *q, struct selection *out);
 
 /* Adds the values of a field of doc to counts (field value text -> number), arrays element by element. */
 void count_values(json_object *counts, const struct model_field *f, json_object *doc);
 /* counts as [{"value","count"}], owned by ctx. */
 json_object *count_list(const void *ctx, json_object *counts);
 
-/* ---- documents (documents.c) ---------------------------------------------------------------------------------------- */
+/* ---- documents (document_form.c, documents.c) --------------------------------------------------- */
 
 /* A copy of doc as it leaves the store, owned by ctx: nullable fields present, derived ones computed. */
 json_object *document_out(const void *ctx, const struct model *m, json_object *doc);
@@ -217,7 +218,7 @@ status document_in(const struct collection *c, json_object *given, json_object *
 
 /* The document of before with the members of patch; *after: one reference, the caller's. */
 status document_patch(const struct collection *c, const struct element *before, json_object *patch,
-		      json_object **after);
+                      json_object **after);
 
 /* Puts a new document in front. ST_CONFLICT if its id, or the second index, is taken. *doc (may be NULL): borrowed. */
 status document_add(struct file_store *s, const struct model *m, json_object *given, json_object **doc);
@@ -231,36 +232,36 @@ status document_cascade(struct file_store *s, const struct model *m, const char 
 status file_get(void *b, const void *ctx, const struct model *m, const char *id, json_object **doc);
 status file_list(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
 status file_count_by(void *b, const void *ctx, const struct model *m, const struct query *q, const char *field,
-		     json_object **out);
+                     json_object **out);
 status file_insert(void *b, const void *ctx, const struct model *m, json_object *doc, json_object **stored);
 status file_update(void *b, const void *ctx, const struct model *m, const struct query *q, json_object *patch,
-		   struct page *out, json_object **before);
+                   struct page *out, json_object **before);
 status file_remove(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
 
-/* ---- accounts (accounts.c) ------------------------------------------------------------------------------------------ */
+/* ---- accounts (accounts.c) ---------------------------------------------------------------------- */
 
 status file_session_find(void *b, const void *ctx, const char *hash, int64_t now_ms, json_object **out);
 status file_session_create(void *b, const void *ctx, json_object *user, json_object *session, const char **id);
 status file_session_revoke(void *b, const char *hash, int64_t now_ms);
 status file_sessions_revoke_user(void *b, const char *user_id, int64_t now_ms);
 status file_access_write(void *b, const void *ctx, const char *user_id, json_object *roles, json_object *grants,
-			 json_object *groups);
+                         json_object *groups);
 status file_user_create(void *b, const void *ctx, json_object *doc, json_object **stored);
 status file_policies_replace(void *b, const void *ctx, json_object *policies, const char *created_by);
 
-/* ---- nodes (inventory.c), scope and health (relations.c) ------------------------------------------------------------ */
+/* ---- nodes (inventory.c), scope and health (relations.c) ---------------------------------------- */
 
 status file_credential_find(void *b, const void *ctx, const char *hash, int64_t now_ms, json_object **out);
 status file_node_enroll(void *b, const void *ctx, json_object *node, json_object *credential, json_object **stored);
 status file_node_heartbeat(void *b, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
-			   json_object **before, json_object **after);
+                           json_object **before, json_object **after);
 status file_interface_update(void *b, const void *ctx, const char *node_id, const char *interface_id,
-			     json_object *patch, int64_t now_ms, json_object **after);
+                             json_object *patch, int64_t now_ms, json_object **after);
 status file_credential_rotate(void *b, const void *ctx, const char *node_id, json_object *credential, int64_t now_ms);
 status file_expand(void *b, const void *ctx, const char *type, const char *id, struct targets *t);
 status file_health_sync(void *b, const void *ctx, const char *recording_id, json_object **doc);
 
-/* ---- audit log (audit_log.c) ---------------------------------------------------------------------------------------- */
+/* ---- audit log (audit_log.c) -------------------------------------------------------------------- */
 
 /* Appends events (array) in order; durable: on disk before it returns. A failure is logged and kept for later. */
 void audit_append(struct file_store *s, json_object *events, bool durable);
@@ -270,6 +271,6 @@ status audit_get(struct file_store *s, const void *ctx, const char *id, json_obj
 /* Newest first. */
 status audit_list(struct file_store *s, const void *ctx, const struct query *q, struct page *out);
 status audit_count_by(struct file_store *s, const void *ctx, const struct query *q, const char *field,
-		      json_object **out);
+                      json_object **out);
 
 #endif

@@ -167,8 +167,8 @@ static bool set_mtime(int fd, int64_t after_ns)
 	if (ns <= after_ns)
 		ns = after_ns + 1;
 	const struct timespec times[2] = {
-		{.tv_nsec = UTIME_OMIT},
-		{.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)},
+	    {.tv_nsec = UTIME_OMIT},
+	    {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)},
 	};
 	return futimens(fd, times) == 0;
 }

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-/* ---- credentials ---------------------------------------------------------------------------------------------------------- */
+/* ---- credentials -------------------------------------------------------------------------------- */
 
 /* Last use is not noted: it would rewrite the file with every agent call, and nothing shows it. */
 status file_credential_find(void *b, const void *ctx, const char *hash, int64_t now_ms, json_object **out)
@@ -66,7 +66,7 @@ status file_credential_rotate(void *b, const void *ctx, const char *node_id, jso
 	return add_credential(s, ctx, credential);
 }
 
-/* ---- nodes ---------------------------------------------------------------------------------------------------------------- */
+/* ---- nodes -------------------------------------------------------------------------------------- */
 
 /* Ids for interfaces that came without; system_ref defaults to the system name, channels to "Channel 1".. (02 8.1). */
 static void complete_interface(json_object *interface)
@@ -122,7 +122,7 @@ static status node_place(struct file_store *s, const char *node_id, struct table
 }
 
 status file_node_heartbeat(void *b, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
-			   json_object **before, json_object **after)
+                           json_object **before, json_object **after)
 {
 	static const char *const members[] = {"agentVersion", "hostname", "ipAddresses", "runtime", "status"};
 	struct file_store *s = file_enter(b);
@@ -160,8 +160,8 @@ static void rename_channels(json_object *interface, json_object *names)
 
 static void patch_interface(json_object *interface, json_object *patch)
 {
-	static const char *const members[] = {"alias",	      "hardwarePath", "sampleRates",
-					      "serialNumber", "systemName",   "systemRef"};
+	static const char *const members[] = {"alias",        "hardwarePath", "sampleRates",
+	                                      "serialNumber", "systemName",   "systemRef"};
 
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		if (json_get(patch, members[i]) != NULL)
@@ -173,7 +173,7 @@ static void patch_interface(json_object *interface, json_object *patch)
 }
 
 status file_interface_update(void *b, const void *ctx, const char *node_id, const char *interface_id,
-			     json_object *patch, int64_t now_ms, json_object **after)
+                             json_object *patch, int64_t now_ms, json_object **after)
 {
 	struct file_store *s = file_enter(b);
 	struct collection *c = collection_of(s, &model_nodes);

@@ -193,7 +193,7 @@ static bool parse_split(void *ctx, struct data_file *f, char *data, size_t n, st
 }
 
 static bool parse_whole(void *ctx, struct data_file *f, const char *data, size_t n, struct table *tables[],
-			const char **reason)
+                        const char **reason)
 {
 	json_object *root;
 
@@ -212,8 +212,8 @@ static bool parse_whole(void *ctx, struct data_file *f, const char *data, size_t
 
 		for (size_t k = 0; array != NULL && k < json_object_array_length(array); k++)
 			place_element(f->collections[i], tables[i],
-				      read_element(f->collections[i],
-						   json_object_get(json_object_array_get_idx(array, k)), NULL));
+			              read_element(f->collections[i],
+			                           json_object_get(json_object_array_get_idx(array, k)), NULL));
 	}
 	return true;
 }

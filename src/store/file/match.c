@@ -70,7 +70,7 @@ status matcher_init(struct matcher *m, const struct model *model, const struct q
 	return ST_OK;
 }
 
-/* ---- values ---------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------- */
 
 static bool same_text(const struct model_field *f, const char *a, const char *b)
 {
@@ -80,7 +80,7 @@ static bool same_text(const struct model_field *f, const char *a, const char *b)
 static const char *text_of(json_object *v)
 {
 	return json_object_is_type(v, json_type_string) ? json_object_get_string(v)
-							: json_object_to_json_string_ext(v, TEXT_FORM);
+	                                                : json_object_to_json_string_ext(v, TEXT_FORM);
 }
 
 /* Compares a value with that of the filter: <0, 0, >0. False if they cannot be compared. */
@@ -202,7 +202,7 @@ static bool found_by_search(const struct model *m, json_object *doc, const char 
 	return false;
 }
 
-/* ---- scope (contract 01 11, 03 3.0.2) ---------------------------------------------------------------------------------- */
+/* ---- scope (contract 01 11, 03 3.0.2) ----------------------------------------------------------- */
 
 /* "All" means every id that is there: one whose document is gone is none (parents NULL: no such question). */
 static bool in_set(const struct id_set *set, const char *id, const struct table *parents)
@@ -236,8 +236,7 @@ static bool in_scope(const struct matcher *m, json_object *doc)
 	    in_set(&scope->deny_schedules, schedule, m->schedules) || in_set(&scope->deny_nodes, node, m->nodes))
 		return false;
 	return scope->allow_all || in_set(&scope->allow_recordings, recording, NULL) ||
-	       in_set(&scope->allow_schedules, schedule, m->schedules) ||
-	       in_set(&scope->allow_nodes, node, m->nodes);
+	       in_set(&scope->allow_schedules, schedule, m->schedules) || in_set(&scope->allow_nodes, node, m->nodes);
 }
 
 bool matcher_holds(const struct matcher *m, json_object *doc)

@@ -110,10 +110,10 @@ static status expand_event(const struct expansion *x, const char *id)
 
 /* True if id is "<interface>:<index>" or "<node>:<interface>:<index>" of channel. */
 static bool names_channel(const struct expansion *x, const char *id, json_object *node, json_object *interface,
-			  json_object *channel)
+                          json_object *channel)
 {
-	char *shorter = mem_printf(x->ctx, "%s:%lld", json_str_or(interface, "id", ""),
-				   (long long)json_int(channel, "index", 0));
+	char *shorter =
+	    mem_printf(x->ctx, "%s:%lld", json_str_or(interface, "id", ""), (long long)json_int(channel, "index", 0));
 
 	return strcmp(id, shorter) == 0 ||
 	       strcmp(id, mem_printf(x->ctx, "%s:%s", json_str_or(node, "id", ""), shorter)) == 0;
@@ -202,7 +202,7 @@ status file_expand(void *b, const void *ctx, const char *type, const char *id, s
 	return ST_OK;
 }
 
-/* ---- health --------------------------------------------------------------------------------------------------------------- */
+/* ---- health ------------------------------------------------------------------------------------- */
 
 /* Unresolved events of the recording decide; acknowledged and suppressed ones count too (09 D-94). */
 static const char *health_of(const struct table *events, const char *recording_id)

@@ -151,7 +151,7 @@ static void sort_places(const struct sorter *s, const struct table *t, size_t *p
 
 /* The one element that a filter on the id, or on the second index, leaves; *only false if there is no such filter. */
 static const struct element *single(const struct collection *c, const struct table *t, const struct query *q,
-				    bool *only)
+                                    bool *only)
 {
 	for (size_t i = 0; i < q->filter_count; i++) {
 		const struct filter *f = &q->filters[i];
@@ -209,7 +209,7 @@ static status read_related(struct file_store *s, const struct model *model, stru
 }
 
 status select_places(struct file_store *s, const void *ctx, const struct collection *c, const struct table *t,
-		     const struct query *q, struct selection *out)
+                     const struct query *q, struct selection *out)
 {
 	struct matcher m;
 	struct sorter sorter;
@@ -240,7 +240,7 @@ status select_places(struct file_store *s, const void *ctx, const struct collect
 	return ST_OK;
 }
 
-/* ---- counts by value ---------------------------------------------------------------------------------------------------- */
+/* ---- counts by value ---------------------------------------------------------------------------- */
 
 static void count_one(json_object *counts, json_object *value)
 {

@@ -21,7 +21,7 @@
 #define LOCK_WAIT_MS 5000
 #define MARK_DIGITS 16 /* temporary files: <path>.<16 hex digits>.tmp */
 
-/* ---- lock files ------------------------------------------------------------------------------------------------------ */
+/* ---- lock files --------------------------------------------------------------------------------- */
 
 status lock_take(struct lock_file *l, int64_t wait_ms)
 {
@@ -52,7 +52,7 @@ void lock_release(struct lock_file *l)
 	l->held = false;
 }
 
-/* ---- a commit that was cut off ----------------------------------------------------------------------------------------- */
+/* ---- a commit that was cut off ------------------------------------------------------------------ */
 
 static bool is_temporary_of(const char *name, const char *final)
 {
@@ -70,8 +70,7 @@ static bool is_temporary_of(const char *name, const char *final)
 static const struct data_file *file_of(const struct file_store *s, const char *tmp, const char *final)
 {
 	for (size_t i = 0; i < s->file_count; i++)
-		if (final != NULL && strcmp(s->files[i].path, final) == 0 && tmp != NULL &&
-		    is_temporary_of(tmp, final))
+		if (final != NULL && strcmp(s->files[i].path, final) == 0 && tmp != NULL && is_temporary_of(tmp, final))
 			return &s->files[i];
 	return NULL;
 }
@@ -154,7 +153,7 @@ void unit_recover(struct file_store *s, bool start)
 	lock_release(&s->lock);
 }
 
-/* ---- the unit ---------------------------------------------------------------------------------------------------------- */
+/* ---- the unit ----------------------------------------------------------------------------------- */
 
 status unit_begin(struct file_store *s)
 {
@@ -270,7 +269,6 @@ static status write_all(void *ctx, struct file_store *s)
 {
 	struct change *changes = mem_array(ctx, struct change, s->file_count);
 	size_t count = 0;
-	bool decided = false; /* the journal stands: the commit happens, by us or by whoever comes next */
 	status st = ST_OK;
 
 	for (size_t i = 0; st == ST_OK && i < s->file_count; i++) {
@@ -281,16 +279,23 @@ static status write_all(void *ctx, struct file_store *s)
 	}
 	if (st == ST_OK && count > 1) {
 		st = write_journal(ctx, s, changes, count);
-		decided = st == ST_OK;
 		if (st != ST_OK)
 			fs_remove(s->journal);
 	}
-	if (st == ST_OK)
-		st = rename_all(s, changes, count);
+	if (st == ST_OK) {
+		status renamed = rename_all(s, changes, count);
+
+		/* Once the journal stands the commit has happened: it is tried again now, or else by the next writer.
+		 */
+		if (count == 1)
+			st = renamed;
+		else if (renamed != ST_OK)
+			finish_commit(s);
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (st == ST_OK)
 			collection_publish(s, changes[i].file, &changes[i].version);
-		else if (changes[i].written && !decided)
+		else if (changes[i].written)
 			fs_remove(changes[i].tmp);
 	}
 	return st;

@@ -103,7 +103,7 @@ status connection_open(struct pg *p)
 	connection_drop(p);
 	if (p->failed != ST_OK)
 		return p->failed;
-	if (begun < p->next_try_ms)
+	if (begun < p->next_try_ms || (p->deadline_ms != 0 && begun >= p->deadline_ms))
 		return ST_UNAVAILABLE;
 	p->conn = start(p->url);
 	if (finish(p->conn, deadline(p, PG_CONNECT_MS))) {

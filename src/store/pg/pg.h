@@ -48,6 +48,8 @@ struct pg {
 	int64_t backoff_ms;
 	int64_t deadline_ms; /* monotonic; 0 = the usual limits */
 
+	bool timed_out; /* the last exchange got no answer; whoever asked has waited long enough */
+
 	bool unit;     /* a transaction is open */
 	status failed; /* why the unit of work can only be rolled back */
 
@@ -191,20 +193,27 @@ void sql_columns(struct sql *s, const struct model *m, const char *prefix);
 void sql_column_names(struct sql *s, const struct model *m, const char *prefix);
 int sql_column_count(const struct model *m);
 
-/* " WHERE ..." of q over alias t; nothing if there is no condition. */
-void sql_where(struct sql *s, const struct model *m, const struct query *q);
 /* " ORDER BY ..." */
 void sql_order(struct sql *s, const struct model *m, const struct query *q);
 /* " LIMIT ... OFFSET ..." */
 void sql_limit(struct sql *s, const struct query *q);
 /* " FOR UPDATE OF t ..." */
 void sql_lock(struct sql *s, const struct query *q);
+/* The field as a value of sql_type(), alias t. A stored member of another JSON type is NULL. */
+void sql_value(struct sql *s, const struct model_field *f);
 /* The field as text, alias t. */
 void sql_field_text(struct sql *s, const struct model_field *f);
 /* The jsonb array of an M_TEXTS field ([] for anything else). */
 void sql_field_array(struct sql *s, const struct model_field *f);
 /* SQL type of the field's value, for casts. */
 const char *sql_type(const struct model_field *f);
+/* The contract's text order and case folding (03 3.0.5), whatever collation the database was created with. */
+#define SQL_ROOT " COLLATE \"und-x-icu\""
+
+/* ---- where.c ----------------------------------------------------------------------------------------------------- */
+
+/* " WHERE ..." of q over alias t; nothing if there is no condition. */
+void sql_where(struct sql *s, const struct model *m, const struct query *q);
 /* Conditions on the model's constant columns, if it has any, behind separator (" WHERE ", " AND "). */
 void sql_constant(struct sql *s, const struct model *m, const char *separator);
 

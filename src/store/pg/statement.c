@@ -249,6 +249,7 @@ static bool next_result(struct pg *p, PGresult **r, int64_t until)
 	while (PQisBusy(p->conn)) {
 		if (!connection_wait(p, POLLIN, until)) {
 			log_warn("database: no answer in time");
+			p->timed_out = true;
 			return false;
 		}
 		if (!PQconsumeInput(p->conn))
@@ -390,6 +391,7 @@ enum exchange batch_exchange(struct pg *p, struct batch *b, status *st)
 
 	if (p->deadline_ms != 0 && p->deadline_ms < until)
 		until = p->deadline_ms;
+	p->timed_out = false;
 	b->failed_at = b->count;
 	b->state[0] = '\0';
 	for (size_t i = 0; i < b->count; i++)
@@ -408,7 +410,9 @@ bool session_begin(struct pg *p)
 				  " set_config('synchronous_commit', 'off', false),"
 				  " set_config('statement_timeout', '15s', false),"
 				  " set_config('lock_timeout', '5s', false),"
-				  " set_config('client_min_messages', 'error', false)";
+				  " set_config('client_min_messages', 'error', false),"
+				  /* compiling a plan costs more than any of our statements gains by it */
+				  " set_config('jit', 'off', false)";
 	void *ctx = talloc_new(NULL);
 	struct batch b;
 	status st;

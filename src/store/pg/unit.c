@@ -44,7 +44,7 @@ status pg_run(struct pg *p, struct batch *b)
 		}
 		if (outcome == EXCHANGE_LOST) {
 			connection_drop(p);
-			if (inside || lost++ > 0)
+			if (inside || p->timed_out || lost++ > 0)
 				return ST_UNAVAILABLE;
 			continue;
 		}
