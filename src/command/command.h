@@ -8,7 +8,7 @@
 enum command_exit {
 	EXIT_FINE = 0,
 	EXIT_PROBLEM = 1, /* could not start, or something is wrong */
-	EXIT_USAGE = 2,	  /* wrong arguments */
+	EXIT_USAGE = 2,   /* wrong arguments */
 };
 
 /*

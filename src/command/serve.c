@@ -15,9 +15,9 @@
 static bool options(int argc, char **argv, const char **file)
 {
 	static const struct option known[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"foreground", no_argument, NULL, 'f'}, /* the only way there is */
-		{NULL, 0, NULL, 0},
+	    {"config", required_argument, NULL, 'c'},
+	    {"foreground", no_argument, NULL, 'f'}, /* the only way there is */
+	    {NULL, 0, NULL, 0},
 	};
 	optind = 1;
 	for (int o; (o = getopt_long(argc, argv, "c:f", known, NULL)) != -1;) {

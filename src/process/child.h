@@ -17,8 +17,8 @@ struct child_setup {
 	const struct config *config;
 	struct live *live;
 	int request_fd; /* rakkr.sock, listening, non-blocking; shared by the workers */
-	int stream_fd;	/* stream.sock, the same for the stream process */
-	int ready_fd;	/* takes one byte when the child can serve */
+	int stream_fd;  /* stream.sock, the same for the stream process */
+	int ready_fd;   /* takes one byte when the child can serve */
 	pid_t master;
 };
 

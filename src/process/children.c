@@ -23,8 +23,7 @@ static void add(struct children *c, enum child_kind kind, const struct config *c
 		c->capacity = c->capacity * 2 + 16;
 		c->at = mem_grow(c->mem, c->at, struct child, c->capacity);
 	}
-	c->at[c->count++] =
-		(struct child){.kind = kind, .generation = generation, .config = config, .ready_fd = -1};
+	c->at[c->count++] = (struct child){.kind = kind, .generation = generation, .config = config, .ready_fd = -1};
 }
 
 void children_add(struct children *c, const struct config *config, unsigned generation)

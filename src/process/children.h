@@ -12,11 +12,11 @@ struct child {
 	enum child_kind kind;
 	unsigned generation; /* counts reloads */
 	const struct config *config;
-	pid_t pid;	     /* 0 = not running */
-	int ready_fd;	     /* reading end; -1 once it is ready, or not running */
+	pid_t pid;    /* 0 = not running */
+	int ready_fd; /* reading end; -1 once it is ready, or not running */
 	bool ready;
 	bool died_early;     /* it ended once before it was ready */
-	bool leaving;	     /* was told to leave: is not started again */
+	bool leaving;        /* was told to leave: is not started again */
 	int64_t started_ms;  /* monotonic */
 	int64_t start_at_ms; /* when not running: the time of the next start */
 	int64_t backoff_ms;  /* wait before the start after the next one */
@@ -27,7 +27,7 @@ struct children {
 	void *mem;
 	struct child *at;
 	size_t count, capacity;
-	struct child_setup setup; /* config is filled in per child */
+	struct child_setup setup;    /* config is filled in per child */
 	void (*in_child)(void *arg); /* closes what only the master needs */
 	void *arg;
 };

@@ -24,7 +24,7 @@ enum master_state { MASTER_STARTING, MASTER_RUNNING, MASTER_RELOADING, MASTER_ST
 struct master {
 	void *mem;
 	const char *config_file;
-	const struct config *config;	  /* of the present generation */
+	const struct config *config;      /* of the present generation */
 	const struct config *next_config; /* while reloading */
 	struct run_dir run_dir;
 	int signal_fd;
@@ -32,8 +32,8 @@ struct master {
 	unsigned generation; /* the newest */
 	enum master_state state;
 	int64_t state_until_ms; /* reloading: give up then */
-	int64_t alive_at_ms;	/* next sign of life for the watchdog */
-	bool reload_again;	/* SIGHUP came during a reload */
+	int64_t alive_at_ms;    /* next sign of life for the watchdog */
+	bool reload_again;      /* SIGHUP came during a reload */
 };
 
 static void close_in_child(void *arg)
@@ -52,8 +52,8 @@ static void warn_fixed(const struct config *old, const struct config *new)
 		enum config_key key;
 		const char *name;
 	} fixed[] = {{CFG_RUN_DIR, "RAKKR_RUN_DIR"},
-		     {CFG_SOCKET_GROUP, "RAKKR_SOCKET_GROUP"},
-		     {CFG_MAX_NODES_LIVE, "RAKKR_LIVE_NODES"}};
+	             {CFG_SOCKET_GROUP, "RAKKR_SOCKET_GROUP"},
+	             {CFG_MAX_NODES_LIVE, "RAKKR_LIVE_NODES"}};
 	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
 		const char *a = config_str(old, fixed[i].key);
 		const char *b = config_str(new, fixed[i].key);
@@ -238,13 +238,13 @@ int master_run(void *ctx, const char *config_file, const struct config *config)
 		return EXIT_FAILURE;
 	}
 	m.children = (struct children){
-		.mem = ctx,
-		.setup = {.live = live,
-			  .request_fd = m.run_dir.request_fd,
-			  .stream_fd = m.run_dir.stream_fd,
-			  .master = getpid()},
-		.in_child = close_in_child,
-		.arg = &m,
+	    .mem = ctx,
+	    .setup = {.live = live,
+	              .request_fd = m.run_dir.request_fd,
+	              .stream_fd = m.run_dir.stream_fd,
+	              .master = getpid()},
+	    .in_child = close_in_child,
+	    .arg = &m,
 	};
 	children_add(&m.children, config, m.generation);
 	master_loop(&m);

@@ -28,7 +28,7 @@ void notify_reloading(void)
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-		   (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000);
+	           (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000);
 }
 
 void notify_stopping(void)

@@ -20,7 +20,7 @@
 
 struct runner {
 	struct app app;
-	bool prepared; /* the schema is there */
+	bool prepared;      /* the schema is there */
 	int prepare_result; /* of the last try: the same failure is logged once */
 	int64_t prepare_at_ms;
 	int64_t lease_at_ms;
@@ -83,8 +83,8 @@ int runner_run(const struct child_setup *setup)
 	void *mem = talloc_named_const(NULL, 0, "runner");
 	const char *error = NULL;
 	struct runner r = {
-		.app = {.config = setup->config, .live = setup->live},
-		.prepare_result = MIGRATE_OK,
+	    .app = {.config = setup->config, .live = setup->live},
+	    .prepare_result = MIGRATE_OK,
 	};
 	r.app.store = store_open(mem, setup->config, &error);
 	if (r.app.store == NULL) {

@@ -74,14 +74,14 @@ static bool socket_group(const void *ctx, const char *path, const char *group, c
 
 /* Listens on <dir>/<name>; -1 with *error. The pid file's lock is held, so an old socket there has no owner. */
 static int socket_listen(const void *ctx, const struct config *c, const struct run_dir *d, const char *name,
-			 const char **error)
+                         const char **error)
 {
 	const char *path = mem_printf(ctx, "%s/%s", d->path, name);
 	const char *group = config_str(c, CFG_SOCKET_GROUP);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof address.sun_path) {
-		*error = mem_printf(ctx, "RAKKR_RUN_DIR: %s is too long for a unix socket (at most %zu characters)", path,
-				    sizeof address.sun_path - 1);
+		*error = mem_printf(ctx, "RAKKR_RUN_DIR: %s is too long for a unix socket (at most %zu characters)",
+		                    path, sizeof address.sun_path - 1);
 		return -1;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
@@ -103,7 +103,8 @@ static int socket_listen(const void *ctx, const struct config *c, const struct r
 
 bool run_dir_open(const void *ctx, const struct config *c, struct run_dir *d, const char **error)
 {
-	*d = (struct run_dir){.path = mem_strdup(ctx, config_str(c, CFG_RUN_DIR)), .pid_fd = -1, .request_fd = -1, .stream_fd = -1};
+	*d = (struct run_dir){
+	    .path = mem_strdup(ctx, config_str(c, CFG_RUN_DIR)), .pid_fd = -1, .request_fd = -1, .stream_fd = -1};
 	*error = NULL;
 	if (!directory_make(d->path, 0755)) {
 		*error = mem_printf(ctx, "cannot create the run directory %s: %s", d->path, strerror(errno));

@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OWN_DESCRIPTORS 32	  /* database, signals, ...: not for clients */
+#define OWN_DESCRIPTORS 32        /* database, signals, ...: not for clients */
 #define THREAD_STACK (256 * 1024) /* reserved, not used: only touched pages count */
 #define TICK_MS 1000
 #define WRITE_SECONDS 10 /* a client that takes nothing for so long is given up */
@@ -67,7 +67,7 @@ static bool client_wait(struct stream_client *c)
 		if (left <= 0)
 			return true;
 		struct pollfd fds[] = {{.fd = c->fcgi.ipcFd, .events = POLLIN},
-				       {.fd = c->server->ending_fd, .events = POLLIN}};
+		                       {.fd = c->server->ending_fd, .events = POLLIN}};
 		int n = poll(fds, 2, (int)left);
 		if (n < 0 && errno != EINTR)
 			return false;
@@ -124,8 +124,9 @@ static void *client_main(void *arg)
 /* Turns a client away without the store. */
 static void client_refuse(struct stream_client *c)
 {
-	static const char reply[] = "Status: 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 10\r\n\r\n"
-				    "{\"error\":\"Too many streams\",\"reason\":\"stream_limit\"}";
+	static const char reply[] =
+	    "Status: 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 10\r\n\r\n"
+	    "{\"error\":\"Too many streams\",\"reason\":\"stream_limit\"}";
 	FCGX_PutStr(reply, (int)sizeof reply - 1, c->fcgi.out);
 	client_free(c);
 }
@@ -194,10 +195,10 @@ int stream_run(const struct child_setup *setup)
 	void *mem = talloc_named_const(NULL, 0, "stream");
 	const char *error = NULL;
 	struct stream_server s = {
-		.app = {.config = setup->config, .live = setup->live},
-		.max_clients = clients_allowed(setup->config),
-		.ending_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-		.listen_fd = setup->stream_fd,
+	    .app = {.config = setup->config, .live = setup->live},
+	    .max_clients = clients_allowed(setup->config),
+	    .ending_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+	    .listen_fd = setup->stream_fd,
 	};
 	struct child_waiter waiter;
 	s.app.store = store_open(mem, setup->config, &error);

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TRIM_EVERY 1000	    /* requests */
-#define IDLE_WAKE_MS 30000  /* an idle worker looks around this often */
-#define FAILED_WAIT_MS 100  /* between two failing accepts (out of descriptors, ...) */
+#define TRIM_EVERY 1000    /* requests */
+#define IDLE_WAKE_MS 30000 /* an idle worker looks around this often */
+#define FAILED_WAIT_MS 100 /* between two failing accepts (out of descriptors, ...) */
 
 /*
  * Ends a request. When the body was read to its end nothing is left on the wire and the socket may simply be closed.

@@ -319,11 +319,10 @@ Test(faults, disk_full_while_uploading)
 	struct response r;
 	int files;
 
-	if (mount("none", cache_dir(), "tmpfs", 0, "size=4m,mode=0755") != 0) {
-		cr_log_warn("cannot mount (%s): not tested", strerror(errno));
-		cr_skip_test("no right to mount");
-	}
 	claim_next(&n);
+	mkdir(cache_dir(), 0750);
+	if (mount("none", cache_dir(), "tmpfs", 0, "size=4m,mode=0755") != 0)
+		cr_skip_test("cannot mount a small file system: %s", strerror(errno));
 	upload(&u);
 	files = strange_files(cache_dir());
 	r = get(t.job_path, n.token);

@@ -254,6 +254,11 @@ const char *sql(const char *statement, ...)
 	char *text = vfmt(statement, ap);
 	va_end(ap);
 	PGresult *result = PQexec(connection, text);
+	if (PQstatus(connection) == CONNECTION_BAD) { /* a fault test took it away */
+		PQclear(result);
+		PQreset(connection);
+		result = PQexec(connection, text);
+	}
 	ExecStatusType code = PQresultStatus(result);
 	cr_assert(code == PGRES_TUPLES_OK || code == PGRES_COMMAND_OK, "%s: %s", text, PQerrorMessage(connection));
 	bool found = PQntuples(result) > 0 && PQnfields(result) > 0;

@@ -104,10 +104,10 @@ Test(live, a_chunk_comes_back_with_its_facts)
 	void *mem = talloc_new(NULL);
 	char audio[] = "RIFF\0\1\2";
 	struct live_chunk in = {.audio = audio,
-				.size = sizeof audio,
-				.captured_at = "2026-03-02T09:15:04.131Z",
-				.duration_ms = 500,
-				.received_ms = 99};
+	                        .size = sizeof audio,
+	                        .captured_at = "2026-03-02T09:15:04.131Z",
+	                        .duration_ms = 500,
+	                        .received_ms = 99};
 	struct live_chunk out;
 	cr_assert_eq(live_chunk_get(l, mem, "n", &out), ST_NOT_FOUND);
 	live_meter_put(l, "n", "{}", 2, 1);

@@ -1,7 +1,7 @@
 /*
  * The Postgres store against a real server: what it shares with flat files, and what only a database can do to it.
- * RAKKR_TEST_DATABASE_URL names a migrated database of its own whose rows may go, of a role that may create triggers and
- * end other connections; without it every test here is skipped.
+ * RAKKR_TEST_DATABASE_URL names a migrated database of its own whose rows may go, of a role that may create triggers
+ * and end other connections; without it every test here is skipped.
  */
 #include "unit/store_common.h"
 
@@ -25,7 +25,7 @@ static void sql(const char *text)
 	PGresult *r = PQexec(admin, text);
 
 	cr_assert(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", text,
-		  PQerrorMessage(admin));
+	          PQerrorMessage(admin));
 	PQclear(r);
 }
 
@@ -79,10 +79,10 @@ static struct store *store_pg_open(void)
 
 static void store_pg_close(struct store *s)
 {
+	cr_expect_eq(system(mem_printf(conf, "rm -rf '%s'", folder)), 0);
 	talloc_free(s);
 	talloc_free(conf);
 	PQfinish(admin);
-	cr_expect_eq(system(mem_printf(NULL, "rm -rf '%s'", folder)), 0);
 }
 
 STORE_COMMON_TESTS(store_pg)
@@ -117,7 +117,8 @@ Test(store_pg, connection_lost_between_requests)
 	end_connections();
 	cr_expect_eq(count_of(s, ctx, &model_recordings, &q), 5);
 	end_connections();
-	insert_ok(s, ctx, &model_recordings, a_recording(ctx, id_new(ctx, "rec_"), node, "2031-01-01T00:00:00.000Z", ""));
+	insert_ok(s, ctx, &model_recordings,
+	          a_recording(ctx, id_new(ctx, "rec_"), node, "2031-01-01T00:00:00.000Z", ""));
 	commit_ok(s);
 	end_connections();
 	cr_expect_eq(store_commit(s, list_of(ctx, an_event(ctx, "test.reconnect")), false), ST_OK);
@@ -138,8 +139,8 @@ Test(store_pg, connection_lost_inside_a_unit)
 	end_connections();
 	cr_expect_eq(store_get(s, ctx, &model_recordings, id, &got), ST_UNAVAILABLE);
 	cr_expect_eq(store_insert(s, ctx, &model_recordings,
-				  a_recording(ctx, id_new(ctx, "rec_"), "n", "2031-01-01T00:00:00.000Z", ""), NULL),
-		     ST_UNAVAILABLE);
+	                          a_recording(ctx, id_new(ctx, "rec_"), "n", "2031-01-01T00:00:00.000Z", ""), NULL),
+	             ST_UNAVAILABLE);
 	cr_expect_eq(store_commit(s, list_of(ctx, an_event(ctx, "test.lost")), true), ST_UNAVAILABLE);
 	cr_expect_not(store_dirty(s));
 	cr_expect_eq(store_get(s, ctx, &model_recordings, id, &got), ST_NOT_FOUND);
@@ -205,7 +206,7 @@ Test(store_pg, outage_and_recovery)
 	begun = clock_mono_ms();
 	cr_expect_eq(store_list(s, ctx, &model_recordings, &q, &page), ST_UNAVAILABLE);
 	cr_expect_eq(store_insert(s, ctx, &model_recordings, a_recording(ctx, "rec_x", "n", "2031-01-01", ""), NULL),
-		     ST_UNAVAILABLE);
+	             ST_UNAVAILABLE);
 	cr_expect_not(store_dirty(s));
 	cr_expect_eq(store_ping(s, &reason), ST_UNAVAILABLE);
 	cr_expect(reason != NULL);
@@ -244,7 +245,7 @@ Test(store_pg, silent_server)
 
 	cr_assert_eq(store_ping(s, &reason), ST_OK);
 	pid = atoi(sql_text(ctx, "SELECT pid FROM pg_stat_activity WHERE application_name = 'rakkr-fcgi'"
-				 " AND datname = current_database()"));
+	                         " AND datname = current_database()"));
 	if (PQhost(admin)[0] != '/' || pid <= 0 || kill(pid, SIGSTOP) != 0)
 		cr_skip_test("the server is not on this machine");
 	begun = clock_mono_ms();
@@ -265,8 +266,8 @@ Test(store_pg, outage_leaves_files_alone)
 	allow(false);
 	end_connections();
 	insert_ok(s, ctx, &model_channel_map_plans,
-		  parse(ctx, "{\"createdAt\":\"2031-01-01T00:00:00.000Z\",\"id\":\"channel_map_plan_1\",\"status\":"
-			     "\"pending\",\"targets\":[],\"templateId\":\"t\"}"));
+	          parse(ctx, "{\"createdAt\":\"2031-01-01T00:00:00.000Z\",\"id\":\"channel_map_plan_1\",\"status\":"
+	                     "\"pending\",\"targets\":[],\"templateId\":\"t\"}"));
 	cr_expect_eq(store_commit(s, list_of(ctx, an_event(ctx, "test.file")), true), ST_OK);
 	cr_expect_eq(spool_files(), 1);
 	allow(true);
@@ -325,12 +326,13 @@ Test(store_pg, spool_goes_past_a_refused_event)
 	void *ctx = talloc_new(NULL);
 	int64_t moved;
 
-	sql("CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.action = 'test.bad' THEN"
+	sql("CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.action = 'test.bad' "
+	    "THEN"
 	    " RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$");
 	sql("CREATE TRIGGER refuse_event BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse_event()");
 	write_spool("1-1.jsonl", mem_printf(ctx, "%s\n%s\n%s\n", json_compact(ctx, an_event(ctx, "test.good"), NULL),
-					    json_compact(ctx, an_event(ctx, "test.bad"), NULL),
-					    json_compact(ctx, an_event(ctx, "test.good"), NULL)));
+	                                    json_compact(ctx, an_event(ctx, "test.bad"), NULL),
+	                                    json_compact(ctx, an_event(ctx, "test.good"), NULL)));
 	cr_expect_eq(store_audit_maintain(s, &moved), ST_OK);
 	cr_expect_eq(moved, 2);
 	cr_expect_eq(spool_files(), 0);
@@ -358,7 +360,7 @@ Test(store_pg, spool_survives_kills)
 		pid_t child;
 
 		sql(round % 2 == 0 ? "SELECT pg_advisory_unlock_all(), pg_advisory_lock(4711)"
-				   : "SELECT pg_advisory_lock(4713)"); /* odd rounds may move */
+		                   : "SELECT pg_advisory_lock(4713)"); /* odd rounds may move */
 		fflush(NULL);
 		child = fork();
 		if (child == 0) {
@@ -440,8 +442,9 @@ Test(store_pg, spool_written_while_moved)
 /* Makes every insert of a recording fail with the given SQLSTATE until fix(). */
 static void break_with(const void *ctx, const char *table, const char *state)
 {
-	sqlf(ctx, "CREATE OR REPLACE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'"
-		  " USING ERRCODE = '?'; END $$",
+	sqlf(ctx,
+	     "CREATE OR REPLACE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'"
+	     " USING ERRCODE = '?'; END $$",
 	     state);
 	sqlf(ctx, "CREATE TRIGGER broken BEFORE INSERT ON ? FOR EACH ROW EXECUTE FUNCTION broken()", table);
 }
@@ -457,10 +460,10 @@ Test(store_pg, failures_by_class)
 		const char *state;
 		status st;
 	} cases[] = {
-		{"08006", ST_UNAVAILABLE}, {"57P01", ST_UNAVAILABLE}, {"53300", ST_UNAVAILABLE}, {"53100", ST_NO_SPACE},
-		{"40001", ST_UNAVAILABLE}, {"40P01", ST_UNAVAILABLE}, {"22003", ST_INVALID},	 {"23514", ST_INVALID},
-		{"23505", ST_CONFLICT},	   {"57014", ST_UNAVAILABLE}, {"55P03", ST_UNAVAILABLE}, {"P0001", ST_INTERNAL},
-		{"42P01", ST_UNAVAILABLE}, {"42501", ST_INTERNAL},
+	    {"08006", ST_UNAVAILABLE}, {"57P01", ST_UNAVAILABLE}, {"53300", ST_UNAVAILABLE}, {"53100", ST_NO_SPACE},
+	    {"40001", ST_UNAVAILABLE}, {"40P01", ST_UNAVAILABLE}, {"22003", ST_INVALID},     {"23514", ST_INVALID},
+	    {"23505", ST_CONFLICT},    {"57014", ST_UNAVAILABLE}, {"55P03", ST_UNAVAILABLE}, {"P0001", ST_INTERNAL},
+	    {"42P01", ST_UNAVAILABLE}, {"42501", ST_INTERNAL},
 	};
 	struct store *s = store_pg_open();
 	void *ctx = talloc_new(NULL);
@@ -470,14 +473,14 @@ Test(store_pg, failures_by_class)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		break_with(ctx, "recordings", cases[i].state);
 		cr_expect_eq(store_insert(s, ctx, &model_recordings,
-					  a_recording(ctx, id_new(ctx, "rec_"), node, "2031-01-01T00:00:00.000Z", ""),
-					  NULL),
-			     cases[i].st, "%s", cases[i].state);
+		                          a_recording(ctx, id_new(ctx, "rec_"), node, "2031-01-01T00:00:00.000Z", ""),
+		                          NULL),
+		             cases[i].st, "%s", cases[i].state);
 		fix();
 		/* Only that request: reads go on, and the unit of work is usable at once, as nothing was written. */
 		cr_expect_eq(count_of(s, ctx, &model_recordings, &q), 5 + (int64_t)i);
 		insert_ok(s, ctx, &model_recordings,
-			  a_recording(ctx, id_new(ctx, "rec_"), node, "2031-01-01T00:00:00.000Z", ""));
+		          a_recording(ctx, id_new(ctx, "rec_"), node, "2031-01-01T00:00:00.000Z", ""));
 		cr_expect_eq(store_commit(s, list_of(ctx, an_event(ctx, "test.class")), true), ST_OK);
 	}
 	cr_expect_str_eq(sql_text(ctx, "SELECT count(*) FROM audit_events WHERE action = 'test.class'"), "14");
@@ -495,11 +498,12 @@ Test(store_pg, failure_after_a_write)
 
 	insert_ok(s, ctx, &model_recordings, a_recording(ctx, first, "n", "2031-01-01T00:00:00.000Z", ""));
 	break_with(ctx, "schedules", "22003");
-	cr_expect_eq(store_insert(s, ctx, &model_schedules,
-				  parse(ctx, "{\"enabled\":true,\"folderTemplate\":\"f\",\"id\":\"s\",\"name\":\"n\","
-					     "\"recurrence\":{},\"room\":\"r\",\"timezone\":\"UTC\",\"titleTemplate\":\"t\"}"),
-				  NULL),
-		     ST_INVALID);
+	cr_expect_eq(
+	    store_insert(s, ctx, &model_schedules,
+	                 parse(ctx, "{\"enabled\":true,\"folderTemplate\":\"f\",\"id\":\"s\",\"name\":\"n\","
+	                            "\"recurrence\":{},\"room\":\"r\",\"timezone\":\"UTC\",\"titleTemplate\":\"t\"}"),
+	                 NULL),
+	    ST_INVALID);
 	cr_expect_eq(store_get(s, ctx, &model_recordings, first, &got), ST_INVALID);
 	cr_expect_eq(store_commit(s, NULL, true), ST_INVALID);
 	fix();
@@ -543,7 +547,7 @@ Test(store_pg, parallel_claims)
 
 	for (int i = 0; i < 30; i++)
 		insert_ok(s, ctx, &model_jobs,
-			  a_job(ctx, id_new(ctx, "job_"), "node_race", "r", "2031-01-01T00:00:00.000Z"));
+		          a_job(ctx, id_new(ctx, "job_"), "node_race", "r", "2031-01-01T00:00:00.000Z"));
 	commit_ok(s);
 	fflush(NULL);
 	for (int c = 0; c < 4; c++) {
@@ -599,16 +603,17 @@ Test(store_pg, members_of_one_column)
 	     json_str(node, "id"));
 	query_init(&q);
 	query_where(&q, "id", Q_EQ, json_str(node, "id"));
-	cr_assert_eq(store_update(s, ctx, &model_nodes, &q, parse(ctx, "{\"recordingCapacity\":{\"maxConcurrentRecordings\":9}}"),
-				  &page, NULL),
-		     ST_OK);
+	cr_assert_eq(store_update(s, ctx, &model_nodes, &q,
+	                          parse(ctx, "{\"recordingCapacity\":{\"maxConcurrentRecordings\":9}}"), &page, NULL),
+	             ST_OK);
 	fflush(NULL);
 	pid_t child = fork();
 	if (child == 0) { /* waits for the row, then changes another member */
 		struct store *own = open_another();
 
-		if (store_update(own, ctx, &model_nodes, &q, parse(ctx, "{\"audioDefaults\":{\"captureDevice\":\"hw:9\"}}"),
-				 &page, NULL) != ST_OK ||
+		if (store_update(own, ctx, &model_nodes, &q,
+		                 parse(ctx, "{\"audioDefaults\":{\"captureDevice\":\"hw:9\"}}"), &page,
+		                 NULL) != ST_OK ||
 		    store_commit(own, NULL, true) != ST_OK)
 			_exit(1);
 		_exit(0);
@@ -681,26 +686,27 @@ Test(store_pg, roles_are_known_ones)
 	void *ctx = talloc_new(NULL);
 	json_object *user = new_user(s, ctx), *got;
 
-	cr_assert_eq(store_access_write(s, ctx, json_str(user, "id"), parse(ctx, "[\"viewer\",\"viewer\",\"junk\"]"),
-					parse(ctx, "[{\"resourceType\":\"room\",\"resourceId\":\"a\"},{\"resourceType\":"
-						   "\"room\",\"resourceId\":\"a\"}]"),
-					parse(ctx, "[\"g\",\"g\"]")),
-		     ST_OK);
+	cr_assert_eq(
+	    store_access_write(s, ctx, json_str(user, "id"), parse(ctx, "[\"viewer\",\"viewer\",\"junk\"]"),
+	                       parse(ctx, "[{\"resourceType\":\"room\",\"resourceId\":\"a\"},{\"resourceType\":"
+	                                  "\"room\",\"resourceId\":\"a\"}]"),
+	                       parse(ctx, "[\"g\",\"g\"]")),
+	    ST_OK);
 	commit_ok(s);
 	cr_assert_eq(store_get(s, ctx, &model_users, json_str(user, "id"), &got), ST_OK);
 	cr_expect_str_eq(json_compact(ctx, json_get(got, "roles"), NULL), "[\"viewer\"]");
 	cr_expect_eq(json_object_array_length(json_array(got, "resourceGrants")), 1);
 	cr_expect_eq(json_object_array_length(json_array(got, "groups")), 1);
 	cr_expect_str_eq(sql_text(ctx, "SELECT count(*) || '/' || (SELECT count(*) FROM permissions) || '/' ||"
-				       " (SELECT count(*) FROM role_permissions) FROM roles"),
-			 "5/21/68");
+	                               " (SELECT count(*) FROM role_permissions) FROM roles"),
+	                 "5/21/68");
 	cr_expect_str_eq(sql_text(ctx, "SELECT name FROM permissions WHERE id = 'recording:read'"), "Recording Read");
 	/* A grant that does not fit changes nothing (D-28). */
-	cr_expect_eq(store_access_write(s, ctx, json_str(user, "id"), parse(ctx, "[]"),
-					parse(ctx, mem_printf(ctx, "[{\"resourceType\":\"room\",\"resourceId\":\"%0200d\"}]",
-							      1)),
-					parse(ctx, "[]")),
-		     ST_INVALID);
+	cr_expect_eq(store_access_write(
+	                 s, ctx, json_str(user, "id"), parse(ctx, "[]"),
+	                 parse(ctx, mem_printf(ctx, "[{\"resourceType\":\"room\",\"resourceId\":\"%0200d\"}]", 1)),
+	                 parse(ctx, "[]")),
+	             ST_INVALID);
 	store_rollback(s);
 	cr_assert_eq(store_get(s, ctx, &model_users, json_str(user, "id"), &got), ST_OK);
 	cr_expect_eq(json_object_array_length(json_array(got, "roles")), 1);
@@ -760,8 +766,9 @@ Test(store_pg, last_use_is_throttled)
 /* Every field under every operator, sorted and counted: whatever the tables say must be SQL. */
 Test(store_pg, every_field_and_operator)
 {
-	static const char *const values[] = {"1", "2031-01-01T00:00:00.000Z", "true", "queued", "it's \"\\ % _ i k",
-					     "00000000-0000-4000-8000-000000000001"};
+	static const char *const values[] = {
+	    "1",      "2031-01-01T00:00:00.000Z", "true",
+	    "queued", "it's \"\\ % _ i k",        "00000000-0000-4000-8000-000000000001"};
 	struct store *s = store_pg_open();
 	void *ctx = talloc_new(NULL);
 	struct page page;
@@ -775,20 +782,22 @@ Test(store_pg, every_field_and_operator)
 				struct query q;
 
 				query_init(&q);
-				q.filters[q.filter_count++] = (struct filter){
-					.field = name, .op = (enum query_op)(v / 6), .value = values[v % 6],
-					.values = values, .value_count = 6};
+				q.filters[q.filter_count++] = (struct filter){.field = name,
+				                                              .op = (enum query_op)(v / 6),
+				                                              .value = values[v % 6],
+				                                              .values = values,
+				                                              .value_count = 6};
 				q.search = values[v % 6];
 				query_sort(&q, name, v % 2 == 0);
 				q.limit = 3;
-				cr_expect_eq(store_list(s, ctx, models[i], &q, &page), ST_OK, "%s.%s %zu", models[i]->name,
-					     name, v);
+				cr_expect_eq(store_list(s, ctx, models[i], &q, &page), ST_OK, "%s.%s %zu",
+				             models[i]->name, name, v);
 			}
 			struct query all;
 
 			query_init(&all);
 			cr_expect_eq(store_count_by(s, ctx, models[i], &all, name, &counts), ST_OK, "%s.%s",
-				     models[i]->name, name);
+			             models[i]->name, name);
 		}
 	talloc_free(ctx);
 	store_pg_close(s);
@@ -821,7 +830,8 @@ Test(store_pg, statement_cache_overflow)
 	struct store *s = store_pg_open();
 	void *ctx = talloc_new(NULL);
 	const char *prefix, *node = five_recordings(s, ctx, &prefix);
-	static const char *const fields[] = {"name", "folder", "status", "source", "durationSeconds", "id", "healthStatus"};
+	static const char *const fields[] = {"name", "folder",      "status", "source", "durationSeconds",
+	                                     "id",   "healthStatus"};
 
 	for (int shape = 0; shape < 7 * 7 * 8; shape++) {
 		struct query q = of_node(node);

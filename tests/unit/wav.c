@@ -15,7 +15,7 @@ static struct bytes file;
 
 static void put(const void *data, size_t n)
 {
-	memcpy(file.at + file.len, data, n);
+	memmove(file.at + file.len, data, n);
 	file.len += n;
 }
 

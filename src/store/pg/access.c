@@ -39,7 +39,7 @@ static const char *texts_param(const struct texts *t)
 
 /* Adds a call with up to three text parameters. */
 static size_t add_call(struct batch *b, const char *sql, int count, const char *first, const char *second,
-		       const char *third)
+                       const char *third)
 {
 	const char **values = mem_array(b->ctx, const char *, 3);
 
@@ -56,7 +56,8 @@ static size_t length(json_object *array)
 
 /* ---- the catalogue, which nothing reads but the foreign keys (01 4.1) -------------------------------------------- */
 
-/* Every part of name between colons with its first letter in upper case, joined by blanks: "audit:read" "Audit Read". */
+/* Every part of name between colons with its first letter in upper case, joined by blanks: "audit:read" "Audit Read".
+ */
 static const char *display_name(const void *ctx, const char *name)
 {
 	char *out = mem_strdup(ctx, name);
@@ -73,7 +74,8 @@ static const char *display_name(const void *ctx, const char *name)
 static void add_catalogue(struct batch *b)
 {
 	struct texts roles = {.ctx = b->ctx}, role_names = {.ctx = b->ctx}, permissions = {.ctx = b->ctx},
-		     permission_names = {.ctx = b->ctx}, pair_roles = {.ctx = b->ctx}, pair_permissions = {.ctx = b->ctx};
+	             permission_names = {.ctx = b->ctx}, pair_roles = {.ctx = b->ctx},
+	             pair_permissions = {.ctx = b->ctx};
 
 	for (int r = 0; r < ROLE_COUNT; r++) {
 		texts_add(&roles, role_name((enum role)r));
@@ -89,17 +91,16 @@ static void add_catalogue(struct batch *b)
 		texts_add(&permissions, permission_name((enum permission)p));
 		texts_add(&permission_names, display_name(b->ctx, permission_name((enum permission)p)));
 	}
+	add_call(b, "INSERT INTO roles (id, name) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING",
+	         2, texts_param(&roles), texts_param(&role_names), NULL);
 	add_call(b,
-		 "INSERT INTO roles (id, name) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING", 2,
-		 texts_param(&roles), texts_param(&role_names), NULL);
+	         "INSERT INTO permissions (id, name) SELECT * FROM unnest($1::text[], $2::text[])"
+	         " ON CONFLICT DO NOTHING",
+	         2, texts_param(&permissions), texts_param(&permission_names), NULL);
 	add_call(b,
-		 "INSERT INTO permissions (id, name) SELECT * FROM unnest($1::text[], $2::text[])"
-		 " ON CONFLICT DO NOTHING",
-		 2, texts_param(&permissions), texts_param(&permission_names), NULL);
-	add_call(b,
-		 "INSERT INTO role_permissions (role_id, permission_id) SELECT * FROM unnest($1::text[], $2::text[])"
-		 " ON CONFLICT DO NOTHING",
-		 2, texts_param(&pair_roles), texts_param(&pair_permissions), NULL);
+	         "INSERT INTO role_permissions (role_id, permission_id) SELECT * FROM unnest($1::text[], $2::text[])"
+	         " ON CONFLICT DO NOTHING",
+	         2, texts_param(&pair_roles), texts_param(&pair_permissions), NULL);
 }
 
 /* ---- roles, grants, groups --------------------------------------------------------------------------------------- */
@@ -119,9 +120,9 @@ static void add_roles(struct batch *b, const char *user_id, json_object *roles)
 	}
 	if (ids.count > 0)
 		add_call(b,
-			 "INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id" FOR_USER
-			 ", unnest($2::text[]) AS r(id)" IF_USER,
-			 2, user_id, texts_param(&ids), NULL);
+		         "INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id" FOR_USER
+		         ", unnest($2::text[]) AS r(id)" IF_USER,
+		         2, user_id, texts_param(&ids), NULL);
 }
 
 /* ST_INVALID for a text that does not fit its column. */
@@ -144,9 +145,10 @@ status access_add_grants(struct batch *b, const char *user_id, json_object *gran
 	}
 	if (ids.count > 0)
 		add_call(b,
-			 "INSERT INTO user_resource_grants (user_id, resource_type, resource_id)"
-			 " SELECT u.id, g.type, g.id" FOR_USER ", unnest($2::text[], $3::text[]) AS g(type, id)" IF_USER,
-			 3, user_id, texts_param(&types), texts_param(&ids));
+		         "INSERT INTO user_resource_grants (user_id, resource_type, resource_id)"
+		         " SELECT u.id, g.type, g.id" FOR_USER
+		         ", unnest($2::text[], $3::text[]) AS g(type, id)" IF_USER,
+		         3, user_id, texts_param(&types), texts_param(&ids));
 	return ST_OK;
 }
 
@@ -191,19 +193,19 @@ void access_add_groups(struct batch *b, const char *user_id, json_object *groups
 		return;
 	/* In one order, so that two logins with the same groups do not wait for each other crosswise. */
 	add_call(b,
-		 "INSERT INTO access_groups AS g (id, name) SELECT n.id, n.name"
-		 " FROM unnest($1::text[], $2::text[]) AS n(id, name) ORDER BY n.id"
-		 " ON CONFLICT (id) DO UPDATE SET name = excluded.name, updated_at = now()"
-		 " WHERE g.name IS DISTINCT FROM excluded.name",
-		 2, texts_param(&ids), texts_param(&names), NULL);
+	         "INSERT INTO access_groups AS g (id, name) SELECT n.id, n.name"
+	         " FROM unnest($1::text[], $2::text[]) AS n(id, name) ORDER BY n.id"
+	         " ON CONFLICT (id) DO UPDATE SET name = excluded.name, updated_at = now()"
+	         " WHERE g.name IS DISTINCT FROM excluded.name",
+	         2, texts_param(&ids), texts_param(&names), NULL);
 	add_call(b,
-		 "INSERT INTO user_access_groups (user_id, group_id) SELECT u.id, g.id" FOR_USER
-		 ", unnest($2::text[]) AS g(id)" IF_USER,
-		 2, user_id, texts_param(&ids), NULL);
+	         "INSERT INTO user_access_groups (user_id, group_id) SELECT u.id, g.id" FOR_USER
+	         ", unnest($2::text[]) AS g(id)" IF_USER,
+	         2, user_id, texts_param(&ids), NULL);
 }
 
 static status add_access(struct batch *b, const char *user_id, json_object *roles, json_object *grants,
-			 json_object *groups)
+                         json_object *groups)
 {
 	add_catalogue(b);
 	add_roles(b, user_id, roles);
@@ -213,11 +215,11 @@ static status add_access(struct batch *b, const char *user_id, json_object *role
 }
 
 status pg_access_write(void *backend, const void *ctx, const char *user_id, json_object *roles, json_object *grants,
-		       json_object *groups)
+                       json_object *groups)
 {
 	static const char *const clear[] = {"DELETE FROM user_roles WHERE user_id = $1::uuid",
-					    "DELETE FROM user_resource_grants WHERE user_id = $1::uuid",
-					    "DELETE FROM user_access_groups WHERE user_id = $1::uuid"};
+	                                    "DELETE FROM user_resource_grants WHERE user_id = $1::uuid",
+	                                    "DELETE FROM user_access_groups WHERE user_id = $1::uuid"};
 	struct batch b;
 	size_t user;
 
@@ -226,7 +228,7 @@ status pg_access_write(void *backend, const void *ctx, const char *user_id, json
 	batch_init(&b, ctx);
 	/* Locks the row: two rewrites of one user must not mix. */
 	user = add_call(&b, "UPDATE users SET updated_at = $2::timestamptz WHERE id = $1::uuid", 2, user_id,
-			param_time(ctx, clock_now_ms()), NULL);
+	                param_time(ctx, clock_now_ms()), NULL);
 	for (size_t i = 0; i < sizeof(clear) / sizeof(clear[0]); i++)
 		add_call(&b, clear[i], 1, user_id, NULL, NULL);
 	TRY(add_access(&b, user_id, roles, grants, groups));
@@ -248,7 +250,7 @@ status pg_user_create(void *backend, const void *ctx, json_object *doc, json_obj
 	TRY(pg_insert(backend, ctx, &model_users, row, NULL));
 	batch_init(&b, ctx);
 	TRY(add_access(&b, json_str(row, "id"), json_get(doc, "roles"), json_get(doc, "resourceGrants"),
-		       json_get(doc, "groups")));
+	               json_get(doc, "groups")));
 	if (stored != NULL)
 		get_add(&b, &model_users, json_str(row, "id"), false, &call);
 	TRY(pg_write(backend, &b));
@@ -272,17 +274,17 @@ static const char *place_time(const void *ctx, int64_t now_ms, size_t place)
 static status add_policy(struct batch *b, json_object *policy, const char *created_by, const char *created_at)
 {
 	static const char sql[] =
-		"INSERT INTO access_policies (effect, subject_type, subject_id, resource_type, resource_id, reason,"
-		" created_at, created_by_user_id) VALUES ($1::access_policy_effect, $2::access_policy_subject_type,"
-		" $3::text, $4::text, $5::text, $6::text, $7::timestamptz,"
-		" (SELECT u.id FROM users u WHERE u.id = $8::uuid FOR KEY SHARE))";
-	static const char *const names[] = {"effect",	    "subjectType", "subjectId",
-					    "resourceType", "resourceId",  "reason"};
+	    "INSERT INTO access_policies (effect, subject_type, subject_id, resource_type, resource_id, reason,"
+	    " created_at, created_by_user_id) VALUES ($1::access_policy_effect, $2::access_policy_subject_type,"
+	    " $3::text, $4::text, $5::text, $6::text, $7::timestamptz,"
+	    " (SELECT u.id FROM users u WHERE u.id = $8::uuid FOR KEY SHARE))";
+	static const char *const names[] = {"effect",       "subjectType", "subjectId",
+	                                    "resourceType", "resourceId",  "reason"};
 	const char **values = mem_array(b->ctx, const char *, 8);
 
 	for (size_t i = 0; i < 6; i++)
 		TRY(param_value(b->ctx, model_field_find(&model_access_policies, names[i]), json_get(policy, names[i]),
-				&values[i]));
+		                &values[i]));
 	values[6] = created_at;
 	values[7] = param_uuid(created_by);
 	batch_add(b, sql, values, 8);

@@ -19,12 +19,12 @@
 /* ---- one event --------------------------------------------------------------------------------------------------- */
 
 static const char insert_sql[] =
-	"INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, actor_display_name, actor_roles,"
-	" actor_user_id, actor_context, after, before, correlation_ids, details, outcome, permission_id, reason,"
-	" target_id, target_name, target_type) VALUES ($1::uuid, $2::timestamptz, $3::text, $4::text, $5::text,"
-	" $6::text, coalesce($7::jsonb, '[]'), (SELECT u.id FROM users u WHERE u.id = $8::uuid FOR KEY SHARE),"
-	" coalesce($9::jsonb, '{}'), $10::jsonb, $11::jsonb, coalesce($12::jsonb, '{}'), coalesce($13::jsonb, '{}'),"
-	" $14::audit_outcome, $15::text, $16::text, $17::text, $18::text, $19::text) ON CONFLICT (id) DO NOTHING";
+    "INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, actor_display_name, actor_roles,"
+    " actor_user_id, actor_context, after, before, correlation_ids, details, outcome, permission_id, reason,"
+    " target_id, target_name, target_type) VALUES ($1::uuid, $2::timestamptz, $3::text, $4::text, $5::text,"
+    " $6::text, coalesce($7::jsonb, '[]'), (SELECT u.id FROM users u WHERE u.id = $8::uuid FOR KEY SHARE),"
+    " coalesce($9::jsonb, '{}'), $10::jsonb, $11::jsonb, coalesce($12::jsonb, '{}'), coalesce($13::jsonb, '{}'),"
+    " $14::audit_outcome, $15::text, $16::text, $17::text, $18::text, $19::text) ON CONFLICT (id) DO NOTHING";
 
 enum { EVENT_PARAMS = 19 };
 
@@ -56,25 +56,25 @@ void audit_add_insert(struct batch *batch, json_object *event)
 	json_object *actor = json_object_at(event, "actor"), *target = json_object_at(event, "target");
 	const char *outcome = json_str_or(event, "outcome", "");
 	const char *v[EVENT_PARAMS] = {
-		event_id(ctx, event),
-		event_time(ctx, event),
-		param_cut(ctx, json_str_or(event, "action", "unknown"), 160),
-		param_cut(ctx, json_str_or(actor, "type", "user"), 40),
-		param_cut(ctx, json_str(actor, "id"), 160),
-		param_cut(ctx, json_str(actor, "name"), 160),
-		param_json(ctx, json_array(actor, "roles")),
-		param_uuid(json_str(actor, "id")),
-		param_json(ctx, json_object_at(event, "actorContext")),
-		param_json(ctx, json_object_at(event, "after")),
-		param_json(ctx, json_object_at(event, "before")),
-		param_json(ctx, json_object_at(event, "correlationIds")),
-		param_json(ctx, json_object_at(event, "details")),
-		enum_has(enum_audit_outcome, outcome) ? outcome : "failed",
-		param_cut(ctx, json_str(event, "permission"), 120),
-		param_text(ctx, json_str(event, "reason")),
-		param_cut(ctx, json_str(target, "id"), 160),
-		param_cut(ctx, json_str(target, "name"), 160),
-		param_cut(ctx, json_str(target, "type"), 160),
+	    event_id(ctx, event),
+	    event_time(ctx, event),
+	    param_cut(ctx, json_str_or(event, "action", "unknown"), 160),
+	    param_cut(ctx, json_str_or(actor, "type", "user"), 40),
+	    param_cut(ctx, json_str(actor, "id"), 160),
+	    param_cut(ctx, json_str(actor, "name"), 160),
+	    param_json(ctx, json_array(actor, "roles")),
+	    param_uuid(json_str(actor, "id")),
+	    param_json(ctx, json_object_at(event, "actorContext")),
+	    param_json(ctx, json_object_at(event, "after")),
+	    param_json(ctx, json_object_at(event, "before")),
+	    param_json(ctx, json_object_at(event, "correlationIds")),
+	    param_json(ctx, json_object_at(event, "details")),
+	    enum_has(enum_audit_outcome, outcome) ? outcome : "failed",
+	    param_cut(ctx, json_str(event, "permission"), 120),
+	    param_text(ctx, json_str(event, "reason")),
+	    param_cut(ctx, json_str(target, "id"), 160),
+	    param_cut(ctx, json_str(target, "name"), 160),
+	    param_cut(ctx, json_str(target, "type"), 160),
 	};
 	const char **values = mem_array(ctx, const char *, EVENT_PARAMS);
 

@@ -59,36 +59,36 @@ static bool pg_runner_lock(void *backend)
 }
 
 const struct backend backend_pg = {
-	.name = "postgres",
-	.database = true,
-	.ping = pg_ping,
-	.get = pg_get,
-	.hint = pg_hint,
-	.list = pg_list,
-	.count_by = pg_count_by,
-	.insert = pg_insert,
-	.update = pg_update,
-	.remove = pg_remove,
-	.lock = pg_lock,
-	.session_find = pg_session_find,
-	.session_create = pg_session_create,
-	.session_revoke = pg_session_revoke,
-	.sessions_revoke_user = pg_sessions_revoke_user,
-	.access_write = pg_access_write,
-	.user_create = pg_user_create,
-	.policies_replace = pg_policies_replace,
-	.expand = pg_expand,
-	.credential_find = pg_credential_find,
-	.node_enroll = pg_node_enroll,
-	.node_heartbeat = pg_node_heartbeat,
-	.interface_update = pg_interface_update,
-	.credential_rotate = pg_credential_rotate,
-	.health_sync = pg_health_sync,
-	.commit = pg_commit,
-	.rollback = pg_rollback,
-	.dirty = pg_dirty,
-	.audit_maintain = pg_audit_maintain,
-	.runner_lock = pg_runner_lock,
+    .name = "postgres",
+    .database = true,
+    .ping = pg_ping,
+    .get = pg_get,
+    .hint = pg_hint,
+    .list = pg_list,
+    .count_by = pg_count_by,
+    .insert = pg_insert,
+    .update = pg_update,
+    .remove = pg_remove,
+    .lock = pg_lock,
+    .session_find = pg_session_find,
+    .session_create = pg_session_create,
+    .session_revoke = pg_session_revoke,
+    .sessions_revoke_user = pg_sessions_revoke_user,
+    .access_write = pg_access_write,
+    .user_create = pg_user_create,
+    .policies_replace = pg_policies_replace,
+    .expand = pg_expand,
+    .credential_find = pg_credential_find,
+    .node_enroll = pg_node_enroll,
+    .node_heartbeat = pg_node_heartbeat,
+    .interface_update = pg_interface_update,
+    .credential_rotate = pg_credential_rotate,
+    .health_sync = pg_health_sync,
+    .commit = pg_commit,
+    .rollback = pg_rollback,
+    .dirty = pg_dirty,
+    .audit_maintain = pg_audit_maintain,
+    .runner_lock = pg_runner_lock,
 };
 
 static int pg_close(struct pg *p)
@@ -109,7 +109,7 @@ void *pg_open(const void *ctx, const struct config *c, const char **error)
 	talloc_set_destructor(p, pg_close);
 	if (!connection_url_valid(p->url)) {
 		*error = "DATABASE_URL is not an address that libpq takes: postgres://user:password@host:port/database"
-			 " (special characters of the password percent-encoded)";
+		         " (special characters of the password percent-encoded)";
 		talloc_free(p);
 		return NULL;
 	}

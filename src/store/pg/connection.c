@@ -62,8 +62,9 @@ static void ignore_notice(void *arg, const PGresult *r)
 static PGconn *start(const char *url)
 {
 	/* Names in front of dbname are defaults that the address may override. */
-	static const char *const names[] = {"fallback_application_name", "keepalives_idle", "keepalives_interval",
-					    "keepalives_count", "tcp_user_timeout", "dbname", "client_encoding", NULL};
+	static const char *const names[] = {
+	    "fallback_application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
+	    "tcp_user_timeout",          "dbname",          "client_encoding",     NULL};
 	const char *values[] = {"rakkr-fcgi", "30", "5", "3", "20000", url, "UTF8", NULL};
 
 	return PQconnectStartParams(names, values, 1);

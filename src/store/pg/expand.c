@@ -27,32 +27,32 @@
 
 static const char node_sql[] = "SELECT 'node', id, NULL, location FROM nodes WHERE id = $1::text";
 
-static const char schedule_sql[] = "WITH r AS (" NO_RECORDING "), sref AS (SELECT $1::text AS id), nref AS (" NO_REF
-				   ")" DERIVED;
+static const char schedule_sql[] =
+    "WITH r AS (" NO_RECORDING "), sref AS (SELECT $1::text AS id), nref AS (" NO_REF ")" DERIVED;
 
-static const char recording_sql[] = "WITH r AS (" RECORDING " = $1::text), sref AS (" NO_REF "), nref AS (" NO_REF
-				    ")" DERIVED;
+static const char recording_sql[] =
+    "WITH r AS (" RECORDING " = $1::text), sref AS (" NO_REF "), nref AS (" NO_REF ")" DERIVED;
 
 static const char job_sql[] = "WITH j AS (SELECT recording_id, node_id FROM recording_jobs WHERE id = $1::text),"
-			      " r AS (" RECORDING " IN (SELECT recording_id FROM j)), sref AS (" NO_REF
-			      "), nref AS (SELECT node_id AS id FROM j)" DERIVED;
+                              " r AS (" RECORDING " IN (SELECT recording_id FROM j)), sref AS (" NO_REF
+                              "), nref AS (SELECT node_id AS id FROM j)" DERIVED;
 
 /* The recording of an event counts even if it is gone. */
 static const char event_sql[] =
-	"WITH e AS (SELECT recording_id, schedule_id, node_id FROM health_events WHERE id = $1::uuid),"
-	" r AS (" RECORDING " IN (SELECT recording_id FROM e)), sref AS (SELECT schedule_id AS id FROM e),"
-	" nref AS (SELECT node_id AS id FROM e)" DERIVED
-	" UNION ALL SELECT 'recording', recording_id, NULL, NULL FROM e WHERE recording_id IS NOT NULL";
+    "WITH e AS (SELECT recording_id, schedule_id, node_id FROM health_events WHERE id = $1::uuid),"
+    " r AS (" RECORDING " IN (SELECT recording_id FROM e)), sref AS (SELECT schedule_id AS id FROM e),"
+    " nref AS (SELECT node_id AS id FROM e)" DERIVED
+    " UNION ALL SELECT 'recording', recording_id, NULL, NULL FROM e WHERE recording_id IS NOT NULL";
 
 static const char interface_sql[] =
-	"SELECT 'node', n.id, NULL, n.location FROM audio_interfaces i JOIN nodes n ON n.id = i.node_id"
-	" WHERE i.id = $1::uuid AND i.id::text = $1::text";
+    "SELECT 'node', n.id, NULL, n.location FROM audio_interfaces i JOIN nodes n ON n.id = i.node_id"
+    " WHERE i.id = $1::uuid AND i.id::text = $1::text";
 
 /* $1 interface, $2 channel index as text, $3 node or null. */
 static const char channel_sql[] =
-	"SELECT 'node', n.id, NULL, n.location FROM audio_interfaces i JOIN nodes n ON n.id = i.node_id"
-	" WHERE i.id = $1::uuid AND i.id::text = $1::text AND ($3::text IS NULL OR i.node_id = $3::text)"
-	" AND EXISTS (SELECT 1 FROM audio_channels c WHERE c.interface_id = i.id AND c.channel_index::text = $2::text)";
+    "SELECT 'node', n.id, NULL, n.location FROM audio_interfaces i JOIN nodes n ON n.id = i.node_id"
+    " WHERE i.id = $1::uuid AND i.id::text = $1::text AND ($3::text IS NULL OR i.node_id = $3::text)"
+    " AND EXISTS (SELECT 1 FROM audio_channels c WHERE c.interface_id = i.id AND c.channel_index::text = $2::text)";
 
 /* N(node): node, site, room, site/room. */
 static void add_node(const void *ctx, struct targets *t, const char *id, json_object *location)
@@ -88,7 +88,8 @@ static void add_rows(const void *ctx, struct targets *t, const struct batch *b, 
 }
 
 /* Splits "<interface>:<index>" or "<node>:<interface>:<index>"; false if id has another form. */
-static bool split_channel(const void *ctx, const char *id, const char **node, const char **interface, const char **index)
+static bool split_channel(const void *ctx, const char *id, const char **node, const char **interface,
+                          const char **index)
 {
 	const char *end = strrchr(id, ':');
 	char *head, *colon;
@@ -132,9 +133,9 @@ static const char *statement_for(const char *type, const char *id)
 	static const struct {
 		const char *type, *sql;
 		bool uuid;
-	} known[] = {{"node", node_sql, false},		{"interface", interface_sql, true},
-		     {"schedule", schedule_sql, false}, {"recording", recording_sql, false},
-		     {"recording_job", job_sql, false}, {"health_event", event_sql, true}};
+	} known[] = {{"node", node_sql, false},         {"interface", interface_sql, true},
+	             {"schedule", schedule_sql, false}, {"recording", recording_sql, false},
+	             {"recording_job", job_sql, false}, {"health_event", event_sql, true}};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i].type, type) == 0)

@@ -48,7 +48,7 @@ bool get_add(struct batch *batch, const struct model *m, const char *id, bool op
 	sql_param(&s, text, sql_type(f));
 	sql_constant(&s, m, " AND ");
 	*call = optional ? batch_add_optional(batch, s.text.data, s.params.values, s.params.count)
-			 : batch_add(batch, s.text.data, s.params.values, s.params.count);
+	                 : batch_add(batch, s.text.data, s.params.values, s.params.count);
 	return true;
 }
 
@@ -114,8 +114,8 @@ static bool wants_tally(const struct pg *p, const struct model *m, const struct 
 
 static size_t add_tally(struct batch *b)
 {
-	return batch_add_optional(b, "SELECT coalesce(sum(n), 0) FROM rakkr_fcgi.tally WHERE name = 'recordings'",
-				  NULL, 0);
+	return batch_add_optional(b, "SELECT coalesce(sum(n), 0) FROM rakkr_fcgi.tally WHERE name = 'recordings'", NULL,
+	                          0);
 }
 
 static int64_t cell_int(const struct batch *b, size_t call)
@@ -175,15 +175,16 @@ static void put_counted(struct sql *s, const struct model *m, const struct model
 		sql_printf(s, " AS v FROM %s t", m->table);
 		return;
 	}
-	sql_printf(s, "CASE WHEN jsonb_typeof(e) = 'string' THEN e #>> '{}' END AS v FROM %s t"
-		      " CROSS JOIN LATERAL jsonb_array_elements(",
-		   m->table);
+	sql_printf(s,
+	           "CASE WHEN jsonb_typeof(e) = 'string' THEN e #>> '{}' END AS v FROM %s t"
+	           " CROSS JOIN LATERAL jsonb_array_elements(",
+	           m->table);
 	sql_field_array(s, f);
 	sql_put(s, ") e");
 }
 
 status pg_count_by(void *backend, const void *ctx, const struct model *m, const struct query *q, const char *field,
-		   json_object **out)
+                   json_object **out)
 {
 	struct pg *p = backend;
 	const struct model_field *f = model_field_find(m, field);

@@ -11,10 +11,10 @@
 status pg_credential_find(void *backend, const void *ctx, const char *hash, int64_t now_ms, json_object **out)
 {
 	static const char touch[] = "UPDATE node_credentials SET last_used_at = $2::timestamptz"
-				    " WHERE id IN (SELECT id FROM node_credentials WHERE token_hash = $1::text"
-				    " AND revoked_at IS NULL"
-				    " AND (last_used_at IS NULL OR last_used_at < $3::timestamptz)"
-				    " FOR UPDATE SKIP LOCKED)";
+	                            " WHERE id IN (SELECT id FROM node_credentials WHERE token_hash = $1::text"
+	                            " AND revoked_at IS NULL"
+	                            " AND (last_used_at IS NULL OR last_used_at < $3::timestamptz)"
+	                            " FOR UPDATE SKIP LOCKED)";
 	struct pg *p = backend;
 	const char *values[] = {hash, param_time(ctx, now_ms), param_time(ctx, now_ms - PG_TOUCH_MS)};
 	struct batch b;
@@ -22,9 +22,9 @@ status pg_credential_find(void *backend, const void *ctx, const char *hash, int6
 
 	*out = NULL;
 	batch_init(&b, ctx);
-	call = batch_add(
-		&b, "SELECT id, node_id FROM node_credentials WHERE token_hash = $1::text AND revoked_at IS NULL",
-		values, 1);
+	call =
+	    batch_add(&b, "SELECT id, node_id FROM node_credentials WHERE token_hash = $1::text AND revoked_at IS NULL",
+	              values, 1);
 	if (!p->unit)
 		batch_add_optional(&b, touch, values, 3);
 	TRY(pg_read(p, &b));
@@ -48,13 +48,15 @@ static status add_credential(struct batch *b, json_object *credential, const cha
 	return ST_OK;
 }
 
-status pg_credential_rotate(void *backend, const void *ctx, const char *node_id, json_object *credential, int64_t now_ms)
+status pg_credential_rotate(void *backend, const void *ctx, const char *node_id, json_object *credential,
+                            int64_t now_ms)
 {
 	const char *values[] = {param_text(ctx, node_id), param_time(ctx, now_ms)};
 	struct batch b;
 	size_t node;
 
-	/* The lock comes with the round trip that tells whether there is such a node: only then the rest makes sense. */
+	/* The lock comes with the round trip that tells whether there is such a node: only then the rest makes sense.
+	 */
 	batch_init(&b, ctx);
 	node = batch_add(&b, "SELECT 1 FROM nodes WHERE id = $1::text FOR NO KEY UPDATE", values, 1);
 	TRY(pg_write(backend, &b));
@@ -62,9 +64,9 @@ status pg_credential_rotate(void *backend, const void *ctx, const char *node_id,
 		return ST_NOT_FOUND;
 	batch_init(&b, ctx);
 	batch_add(&b,
-		  "UPDATE node_credentials SET revoked_at = $2::timestamptz"
-		  " WHERE node_id = $1::text AND revoked_at IS NULL",
-		  values, 2);
+	          "UPDATE node_credentials SET revoked_at = $2::timestamptz"
+	          " WHERE node_id = $1::text AND revoked_at IS NULL",
+	          values, 2);
 	TRY(add_credential(&b, credential, values[0]));
 	return pg_write(backend, &b);
 }
@@ -72,20 +74,20 @@ status pg_credential_rotate(void *backend, const void *ctx, const char *node_id,
 /* ---- enrollment -------------------------------------------------------------------------------------------------- */
 
 static const char interfaces_sql[] =
-	"INSERT INTO audio_interfaces (id, node_id, alias, backend, channel_count, sample_rates, system_name,"
-	" system_ref, hardware_path, serial_number, created_at, updated_at)"
-	" SELECT coalesce(i.v->>'id', gen_random_uuid()::text)::uuid, $1::text, i.v->>'alias',"
-	" coalesce(i.v->>'backend', 'unknown'), (i.v->>'channelCount')::integer,"
-	" coalesce(nullif(i.v->'sampleRates', 'null'), '[]'), i.v->>'systemName',"
-	" coalesce(i.v->>'systemRef', i.v->>'systemName'), i.v->>'hardwarePath', i.v->>'serialNumber',"
-	" $3::timestamptz + i.n * interval '1 microsecond', $3::timestamptz" /* listed in this order (02 3.5) */
-	" FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS i(v, n)";
+    "INSERT INTO audio_interfaces (id, node_id, alias, backend, channel_count, sample_rates, system_name,"
+    " system_ref, hardware_path, serial_number, created_at, updated_at)"
+    " SELECT coalesce(i.v->>'id', gen_random_uuid()::text)::uuid, $1::text, i.v->>'alias',"
+    " coalesce(i.v->>'backend', 'unknown'), (i.v->>'channelCount')::integer,"
+    " coalesce(nullif(i.v->'sampleRates', 'null'), '[]'), i.v->>'systemName',"
+    " coalesce(i.v->>'systemRef', i.v->>'systemName'), i.v->>'hardwarePath', i.v->>'serialNumber',"
+    " $3::timestamptz + i.n * interval '1 microsecond', $3::timestamptz" /* listed in this order (02 3.5) */
+    " FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS i(v, n)";
 
 static const char channels_sql[] =
-	"INSERT INTO audio_channels (interface_id, alias, channel_index)"
-	" SELECT (i.v->>'id')::uuid, c.v->>'alias', (c.v->>'index')::integer"
-	" FROM jsonb_array_elements($1::jsonb) AS i(v), jsonb_array_elements(i.v->'channels') AS c(v)"
-	" WHERE jsonb_typeof(i.v->'channels') = 'array'";
+    "INSERT INTO audio_channels (interface_id, alias, channel_index)"
+    " SELECT (i.v->>'id')::uuid, c.v->>'alias', (c.v->>'index')::integer"
+    " FROM jsonb_array_elements($1::jsonb) AS i(v), jsonb_array_elements(i.v->'channels') AS c(v)"
+    " WHERE jsonb_typeof(i.v->'channels') = 'array'";
 
 /* Interfaces and channels of a node; every interface has an id. */
 static void add_interfaces(struct batch *b, const char *node_id, json_object *interfaces, const char *now)
@@ -115,7 +117,7 @@ status pg_node_enroll(void *backend, const void *ctx, json_object *node, json_ob
 	batch_init(&b, ctx);
 	batch_add(&b, s.text.data, s.params.values, s.params.count);
 	add_interfaces(&b, id, json_get(node, "interfaces"),
-		       json_str_or(node, "createdAt", param_time(ctx, clock_now_ms())));
+	               json_str_or(node, "createdAt", param_time(ctx, clock_now_ms())));
 	TRY(add_credential(&b, credential, id));
 	if (!get_add(&b, &model_nodes, id, false, &call))
 		return ST_INVALID;
@@ -127,7 +129,7 @@ status pg_node_enroll(void *backend, const void *ctx, json_object *node, json_ob
 /* ---- heartbeat, interfaces --------------------------------------------------------------------------------------- */
 
 status pg_node_heartbeat(void *backend, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
-			 json_object **before, json_object **after)
+                         json_object **before, json_object **after)
 {
 	static const char *const names[] = {"agentVersion", "hostname", "ipAddresses", "status", "runtime"};
 	json_object *patch = json_new_object(ctx), *earlier;
@@ -153,12 +155,12 @@ status pg_node_heartbeat(void *backend, const void *ctx, const char *node_id, js
 static status put_interface_changes(struct sql *s, json_object *patch, const char *now)
 {
 	static const struct model_field columns[] = {
-		{.name = "alias", .column = "alias", .type = M_TEXT, .max = 160, .flags = M_REQUIRED},
-		{.name = "hardwarePath", .column = "hardware_path", .type = M_TEXT, .max = 500},
-		{.name = "sampleRates", .column = "sample_rates", .type = M_TEXTS, .flags = M_REQUIRED},
-		{.name = "serialNumber", .column = "serial_number", .type = M_TEXT, .max = 255},
-		{.name = "systemName", .column = "system_name", .type = M_TEXT, .max = 255, .flags = M_REQUIRED},
-		{.name = "systemRef", .column = "system_ref", .type = M_TEXT, .max = 255, .flags = M_REQUIRED},
+	    {.name = "alias", .column = "alias", .type = M_TEXT, .max = 160, .flags = M_REQUIRED},
+	    {.name = "hardwarePath", .column = "hardware_path", .type = M_TEXT, .max = 500},
+	    {.name = "sampleRates", .column = "sample_rates", .type = M_TEXTS, .flags = M_REQUIRED},
+	    {.name = "serialNumber", .column = "serial_number", .type = M_TEXT, .max = 255},
+	    {.name = "systemName", .column = "system_name", .type = M_TEXT, .max = 255, .flags = M_REQUIRED},
+	    {.name = "systemRef", .column = "system_ref", .type = M_TEXT, .max = 255, .flags = M_REQUIRED},
 	};
 
 	sql_put(s, "SET updated_at = ");
@@ -180,14 +182,14 @@ static status put_interface_changes(struct sql *s, json_object *patch, const cha
 
 /* The last of several entries for one index wins (02 8.3). */
 static const char rename_sql[] =
-	"UPDATE audio_channels c SET alias = x.alias FROM (SELECT DISTINCT ON (v->>'index')"
-	" (v->>'index')::integer AS index, v->>'alias' AS alias"
-	" FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY AS e(v, n) ORDER BY v->>'index', n DESC) x,"
-	" audio_interfaces i WHERE i.id = $1::uuid AND i.node_id = $2::text AND c.interface_id = i.id"
-	" AND c.channel_index = x.index";
+    "UPDATE audio_channels c SET alias = x.alias FROM (SELECT DISTINCT ON (v->>'index')"
+    " (v->>'index')::integer AS index, v->>'alias' AS alias"
+    " FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY AS e(v, n) ORDER BY v->>'index', n DESC) x,"
+    " audio_interfaces i WHERE i.id = $1::uuid AND i.node_id = $2::text AND c.interface_id = i.id"
+    " AND c.channel_index = x.index";
 
 status pg_interface_update(void *backend, const void *ctx, const char *node_id, const char *interface_id,
-			   json_object *patch, int64_t now_ms, json_object **after)
+                           json_object *patch, int64_t now_ms, json_object **after)
 {
 	const char *values[] = {param_uuid(interface_id), param_text(ctx, node_id), NULL};
 	struct batch b;
@@ -225,12 +227,12 @@ status pg_interface_update(void *backend, const void *ctx, const char *node_id, 
 static const char lock_recording_sql[] = "SELECT 1 FROM recordings WHERE id = $1::text FOR NO KEY UPDATE";
 
 static const char badge_sql[] =
-	"UPDATE recordings t SET health_status = x.health FROM (SELECT CASE"
-	" WHEN EXISTS (SELECT 1 FROM health_events e WHERE e.recording_id = $1::text AND e.severity = 'critical'"
-	" AND e.status <> 'resolved') THEN 'critical'"
-	" WHEN EXISTS (SELECT 1 FROM health_events e WHERE e.recording_id = $1::text AND e.severity = 'warning'"
-	" AND e.status <> 'resolved') THEN 'warning' ELSE 'healthy' END AS health) x"
-	" WHERE t.id = $1::text AND t.health_status IS DISTINCT FROM x.health";
+    "UPDATE recordings t SET health_status = x.health FROM (SELECT CASE"
+    " WHEN EXISTS (SELECT 1 FROM health_events e WHERE e.recording_id = $1::text AND e.severity = 'critical'"
+    " AND e.status <> 'resolved') THEN 'critical'"
+    " WHEN EXISTS (SELECT 1 FROM health_events e WHERE e.recording_id = $1::text AND e.severity = 'warning'"
+    " AND e.status <> 'resolved') THEN 'warning' ELSE 'healthy' END AS health) x"
+    " WHERE t.id = $1::text AND t.health_status IS DISTINCT FROM x.health";
 
 status pg_health_sync(void *backend, const void *ctx, const char *recording_id, json_object **doc)
 {

@@ -15,12 +15,12 @@
 #include <sys/types.h>
 
 #define PG_HINTS 4
-#define PG_STATEMENTS 256      /* prepared statements kept; at one more all are given up */
-#define PG_CONNECT_MS 3000     /* D-74 */
-#define PG_EXCHANGE_MS 20000   /* longer than the server's own statement time-out (15 s) */
-#define PG_PING_MS 2800	       /* D-73: readiness answers within 3 s */
-#define PG_TOUCH_MS 30000      /* last_seen_at, last_used_at are written at most this often */
-#define PG_SESSION_IP_MAX 120  /* widths of contract 09 17.1 */
+#define PG_STATEMENTS 256     /* prepared statements kept; at one more all are given up */
+#define PG_CONNECT_MS 3000    /* D-74 */
+#define PG_EXCHANGE_MS 20000  /* longer than the server's own statement time-out (15 s) */
+#define PG_PING_MS 2800       /* D-73: readiness answers within 3 s */
+#define PG_TOUCH_MS 30000     /* last_seen_at, last_used_at are written at most this often */
+#define PG_SESSION_IP_MAX 120 /* widths of contract 09 17.1 */
 #define PG_SESSION_AGENT_MAX 1000
 #define PG_USER_NAME_MAX 160
 
@@ -44,7 +44,7 @@ struct pg {
 	const char *url;
 	PGconn *conn;
 	struct statement_cache *cache; /* belongs to conn */
-	int64_t next_try_ms;	       /* monotonic; before it a connection is not tried */
+	int64_t next_try_ms;           /* monotonic; before it a connection is not tried */
 	int64_t backoff_ms;
 	int64_t deadline_ms; /* monotonic; 0 = the usual limits */
 
@@ -59,7 +59,7 @@ struct pg {
 
 	void *inner; /* flat files: models without a table */
 	struct spool spool;
-	bool runner;	       /* this connection holds the runner lock */
+	bool runner;               /* this connection holds the runner lock */
 	int64_t no_tally_until_ms; /* monotonic; the tally table is missing */
 };
 
@@ -83,8 +83,8 @@ struct call {
 	const char *sql;
 	const char *const *values;
 	int count;
-	bool once;     /* not worth a prepared statement (BEGIN, COMMIT, ...) */
-	bool optional; /* its failure fails nothing; only behind all other calls of a batch */
+	bool once;        /* not worth a prepared statement (BEGIN, COMMIT, ...) */
+	bool optional;    /* its failure fails nothing; only behind all other calls of a batch */
 	PGresult *result; /* NULL unless it succeeded; freed with the batch's arena */
 };
 
@@ -93,10 +93,10 @@ struct batch {
 	const void *ctx;
 	struct call *calls;
 	size_t count, cap;
-	bool begin;  /* BEGIN in front, durable */
-	bool commit; /* COMMIT behind */
+	bool begin;       /* BEGIN in front, durable */
+	bool commit;      /* COMMIT behind */
 	size_t failed_at; /* call that failed; count = COMMIT */
-	char state[6];	  /* its SQLSTATE */
+	char state[6];    /* its SQLSTATE */
 };
 
 void batch_init(struct batch *b, const void *ctx);
@@ -108,7 +108,7 @@ size_t batch_add_optional(struct batch *b, const char *sql, const char *const *v
 
 enum exchange {
 	EXCHANGE_OK,
-	EXCHANGE_LOST,	/* the connection is gone or of no use: a new one may do */
+	EXCHANGE_LOST,  /* the connection is gone or of no use: a new one may do */
 	EXCHANGE_AGAIN, /* the transaction lost a race: the same statements may do */
 	EXCHANGE_ERROR, /* the statement is refused */
 };
@@ -239,7 +239,7 @@ bool row_has_field(const struct model_field *f);
 status pg_get(void *b, const void *ctx, const struct model *m, const char *id, json_object **doc);
 status pg_list(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
 status pg_count_by(void *b, const void *ctx, const struct model *m, const struct query *q, const char *field,
-		   json_object **out);
+                   json_object **out);
 /* ST_INTERNAL, logged, if q names a field that m does not have. */
 status query_check(const struct model *m, const struct query *q);
 /* Adds the SELECT of one document to batch; false if no row can have that id. */
@@ -247,7 +247,7 @@ bool get_add(struct batch *batch, const struct model *m, const char *id, bool op
 
 status pg_insert(void *b, const void *ctx, const struct model *m, json_object *doc, json_object **stored);
 status pg_update(void *b, const void *ctx, const struct model *m, const struct query *q, json_object *patch,
-		 struct page *out, json_object **before);
+                 struct page *out, json_object **before);
 status pg_remove(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
 /* INSERT of doc without conflict handling to s, without RETURNING; ST_INVALID. */
 status insert_build(struct sql *s, const struct model *m, json_object *doc);
@@ -259,7 +259,7 @@ status pg_session_create(void *b, const void *ctx, json_object *user, json_objec
 status pg_session_revoke(void *b, const char *hash, int64_t now_ms);
 status pg_sessions_revoke_user(void *b, const char *user_id, int64_t now_ms);
 status pg_access_write(void *b, const void *ctx, const char *user_id, json_object *roles, json_object *grants,
-		       json_object *groups);
+                       json_object *groups);
 status pg_user_create(void *b, const void *ctx, json_object *doc, json_object **stored);
 status pg_policies_replace(void *b, const void *ctx, json_object *policies, const char *created_by);
 /* Grants and groups of a user row, added to what is there (login) or after everything was deleted (access write). */
@@ -271,9 +271,9 @@ status pg_expand(void *b, const void *ctx, const char *type, const char *id, str
 status pg_credential_find(void *b, const void *ctx, const char *hash, int64_t now_ms, json_object **out);
 status pg_node_enroll(void *b, const void *ctx, json_object *node, json_object *credential, json_object **stored);
 status pg_node_heartbeat(void *b, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
-			 json_object **before, json_object **after);
-status pg_interface_update(void *b, const void *ctx, const char *node_id, const char *interface_id,
-			   json_object *patch, int64_t now_ms, json_object **after);
+                         json_object **before, json_object **after);
+status pg_interface_update(void *b, const void *ctx, const char *node_id, const char *interface_id, json_object *patch,
+                           int64_t now_ms, json_object **after);
 status pg_credential_rotate(void *b, const void *ctx, const char *node_id, json_object *credential, int64_t now_ms);
 status pg_health_sync(void *b, const void *ctx, const char *recording_id, json_object **doc);
 

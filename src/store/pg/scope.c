@@ -3,7 +3,7 @@
 
 /* Set "all" means every recording that has such a parent at all; an id of a parent that is gone is not one. */
 static void put_set(struct sql *s, const struct id_set *set, const char *alias, const char *column, const char *table,
-		    const char **separator)
+                    const char **separator)
 {
 	if (!set->all && set->count == 0)
 		return;
@@ -21,7 +21,7 @@ static void put_set(struct sql *s, const struct id_set *set, const char *alias, 
 }
 
 static void put_sets(struct sql *s, const struct id_set *recordings, const struct id_set *schedules,
-		     const struct id_set *nodes, const char *alias)
+                     const struct id_set *nodes, const char *alias)
 {
 	const char *separator = "";
 

@@ -7,30 +7,30 @@
 
 /* One row: session, user, access, and the policies whose subject matches the user (01 11.3). */
 static const char find_sql[] =
-	"SELECT s.id, u.id, u.email, u.name, u.provider,"
-	" (SELECT jsonb_agg(r.role_id ORDER BY array_position("
-	"ARRAY['owner', 'admin', 'operator', 'viewer', 'auditor'], r.role_id::text), r.role_id)"
-	" FROM user_roles r WHERE r.user_id = u.id),"
-	" (SELECT jsonb_agg(jsonb_build_object('resourceType', g.resource_type, 'resourceId', g.resource_id)"
-	" ORDER BY g.created_at, g.resource_type, g.resource_id) FROM user_resource_grants g WHERE g.user_id = u.id),"
-	" (SELECT jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) ORDER BY g.id)"
-	" FROM user_access_groups m JOIN access_groups g ON g.id = m.group_id WHERE m.user_id = u.id),"
-	" EXISTS (SELECT 1 FROM access_policies),"
-	" (SELECT jsonb_agg(jsonb_build_object('effect', p.effect, 'resourceType', p.resource_type,"
-	" 'resourceId', p.resource_id) ORDER BY p.created_at, p.id) FROM access_policies p"
-	" WHERE p.subject_type = 'everyone'"
-	" OR (p.subject_type = 'user' AND p.subject_id IN (u.id::text, u.email))"
-	" OR (p.subject_type = 'group' AND p.subject_id <> '' AND EXISTS (SELECT 1 FROM user_access_groups m"
-	" WHERE m.user_id = u.id AND m.group_id = p.subject_id)))"
-	" FROM auth_sessions s JOIN users u ON u.id = s.user_id"
-	" WHERE s.token_hash = $1::text AND s.revoked_at IS NULL AND s.expires_at > $2::timestamptz"
-	" AND u.disabled_at IS NULL";
+    "SELECT s.id, u.id, u.email, u.name, u.provider,"
+    " (SELECT jsonb_agg(r.role_id ORDER BY array_position("
+    "ARRAY['owner', 'admin', 'operator', 'viewer', 'auditor'], r.role_id::text), r.role_id)"
+    " FROM user_roles r WHERE r.user_id = u.id),"
+    " (SELECT jsonb_agg(jsonb_build_object('resourceType', g.resource_type, 'resourceId', g.resource_id)"
+    " ORDER BY g.created_at, g.resource_type, g.resource_id) FROM user_resource_grants g WHERE g.user_id = u.id),"
+    " (SELECT jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) ORDER BY g.id)"
+    " FROM user_access_groups m JOIN access_groups g ON g.id = m.group_id WHERE m.user_id = u.id),"
+    " EXISTS (SELECT 1 FROM access_policies),"
+    " (SELECT jsonb_agg(jsonb_build_object('effect', p.effect, 'resourceType', p.resource_type,"
+    " 'resourceId', p.resource_id) ORDER BY p.created_at, p.id) FROM access_policies p"
+    " WHERE p.subject_type = 'everyone'"
+    " OR (p.subject_type = 'user' AND p.subject_id IN (u.id::text, u.email))"
+    " OR (p.subject_type = 'group' AND p.subject_id <> '' AND EXISTS (SELECT 1 FROM user_access_groups m"
+    " WHERE m.user_id = u.id AND m.group_id = p.subject_id)))"
+    " FROM auth_sessions s JOIN users u ON u.id = s.user_id"
+    " WHERE s.token_hash = $1::text AND s.revoked_at IS NULL AND s.expires_at > $2::timestamptz"
+    " AND u.disabled_at IS NULL";
 
 /* Rarely, and never waiting for a lock: it goes along with the read and may not hold it up. */
 static const char touch_sql[] = "UPDATE auth_sessions SET last_seen_at = $2::timestamptz"
-				" WHERE id IN (SELECT id FROM auth_sessions WHERE token_hash = $1::text"
-				" AND revoked_at IS NULL AND last_seen_at < $3::timestamptz"
-				" FOR UPDATE SKIP LOCKED)";
+                                " WHERE id IN (SELECT id FROM auth_sessions WHERE token_hash = $1::text"
+                                " AND revoked_at IS NULL AND last_seen_at < $3::timestamptz"
+                                " FOR UPDATE SKIP LOCKED)";
 
 /* Sets key to the JSON array of a cell, [] if there is none. */
 static void set_array(const void *ctx, json_object *o, const char *key, const char *text)
@@ -95,13 +95,13 @@ static void add_user(struct batch *b, json_object *user, const char *now)
 	values[4] = param_text(b->ctx, json_str(user, "passwordHash"));
 	values[5] = now;
 	batch_add(b,
-		  "INSERT INTO users AS u (id, email, name, provider, password_hash, created_at, updated_at)"
-		  " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $6::timestamptz)"
-		  " ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name,"
-		  " provider = excluded.provider, updated_at = excluded.updated_at"
-		  " WHERE (u.email, u.name, u.provider) IS DISTINCT FROM"
-		  " (excluded.email, excluded.name, excluded.provider)",
-		  values, 6);
+	          "INSERT INTO users AS u (id, email, name, provider, password_hash, created_at, updated_at)"
+	          " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $6::timestamptz)"
+	          " ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name,"
+	          " provider = excluded.provider, updated_at = excluded.updated_at"
+	          " WHERE (u.email, u.name, u.provider) IS DISTINCT FROM"
+	          " (excluded.email, excluded.name, excluded.provider)",
+	          values, 6);
 }
 
 static size_t add_session(struct batch *b, json_object *session, const char *now)
@@ -115,10 +115,10 @@ static size_t add_session(struct batch *b, json_object *session, const char *now
 	values[4] = param_cut(b->ctx, json_str(session, "userAgent"), PG_SESSION_AGENT_MAX);
 	values[5] = now;
 	return batch_add(b,
-			 "INSERT INTO auth_sessions (token_hash, user_id, expires_at, ip_address, user_agent,"
-			 " created_at, last_seen_at) VALUES ($1::text, $2::uuid, $3::timestamptz, $4::text, $5::text,"
-			 " $6::timestamptz, $6::timestamptz) RETURNING id",
-			 values, 6);
+	                 "INSERT INTO auth_sessions (token_hash, user_id, expires_at, ip_address, user_agent,"
+	                 " created_at, last_seen_at) VALUES ($1::text, $2::uuid, $3::timestamptz, $4::text, $5::text,"
+	                 " $6::timestamptz, $6::timestamptz) RETURNING id",
+	                 values, 6);
 }
 
 status pg_session_create(void *backend, const void *ctx, json_object *user, json_object *session, const char **id)
@@ -159,8 +159,8 @@ static status revoke(struct pg *p, const char *sql, const char *key, int64_t now
 
 status pg_session_revoke(void *backend, const char *hash, int64_t now_ms)
 {
-	return revoke(backend, "UPDATE auth_sessions SET revoked_at = $2::timestamptz WHERE token_hash = $1::text", hash,
-		      now_ms);
+	return revoke(backend, "UPDATE auth_sessions SET revoked_at = $2::timestamptz WHERE token_hash = $1::text",
+	              hash, now_ms);
 }
 
 status pg_sessions_revoke_user(void *backend, const char *user_id, int64_t now_ms)
@@ -168,5 +168,5 @@ status pg_sessions_revoke_user(void *backend, const char *user_id, int64_t now_m
 	if (param_uuid(user_id) == NULL)
 		return ST_OK;
 	return revoke(backend, "UPDATE auth_sessions SET revoked_at = $2::timestamptz WHERE user_id = $1::uuid",
-		      user_id, now_ms);
+	              user_id, now_ms);
 }

@@ -63,8 +63,8 @@ void sql_value(struct sql *s, const struct model_field *f)
 		sql_printf(s, "t.%s", f->column);
 	} else if (f->type == M_INT || f->type == M_BOOL) {
 		sql_printf(s, "CASE WHEN jsonb_typeof(t.%s->'%s') = '%s' THEN (t.%s->>'%s')::%s END", f->column, f->key,
-			   f->type == M_INT ? "number" : "boolean", f->column, f->key,
-			   f->type == M_INT ? "numeric" : "boolean");
+		           f->type == M_INT ? "number" : "boolean", f->column, f->key,
+		           f->type == M_INT ? "numeric" : "boolean");
 	} else if (f->type == M_JSON || f->type == M_TEXTS) {
 		sql_printf(s, "nullif(t.%s->'%s', 'null')", f->column, f->key);
 	} else {

@@ -219,7 +219,7 @@ static bool send_all(struct pg *p, struct plan *plan, const struct batch *b)
 	if (!send_forget(p, plan, b))
 		return false;
 	if (b->begin && (!send_plain(p, plan, "BEGIN", ANSWER_PLAIN, 0) ||
-			 !send_plain(p, plan, "SET LOCAL synchronous_commit TO on", ANSWER_PLAIN, 0)))
+	                 !send_plain(p, plan, "SET LOCAL synchronous_commit TO on", ANSWER_PLAIN, 0)))
 		return false;
 	for (size_t i = 0; i < b->count; i++)
 		if (!send_call(p, plan, &b->calls[i], i))
@@ -322,7 +322,7 @@ struct reading {
 
 /* Judges one result that belongs to e. */
 static void take_result(struct pg *p, struct batch *b, const struct expected *e, PGresult *r, struct reading *x,
-			size_t at)
+                        size_t at)
 {
 	ExecStatusType kind = PQresultStatus(r);
 	bool good = kind == PGRES_COMMAND_OK || kind == PGRES_TUPLES_OK;
@@ -407,12 +407,12 @@ enum exchange batch_exchange(struct pg *p, struct batch *b, status *st)
 bool session_begin(struct pg *p)
 {
 	static const char sql[] = "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),"
-				  " set_config('synchronous_commit', 'off', false),"
-				  " set_config('statement_timeout', '15s', false),"
-				  " set_config('lock_timeout', '5s', false),"
-				  " set_config('client_min_messages', 'error', false),"
-				  /* compiling a plan costs more than any of our statements gains by it */
-				  " set_config('jit', 'off', false)";
+	                          " set_config('synchronous_commit', 'off', false),"
+	                          " set_config('statement_timeout', '15s', false),"
+	                          " set_config('lock_timeout', '5s', false),"
+	                          " set_config('client_min_messages', 'error', false),"
+	                          /* compiling a plan costs more than any of our statements gains by it */
+	                          " set_config('jit', 'off', false)";
 	void *ctx = talloc_new(NULL);
 	struct batch b;
 	status st;

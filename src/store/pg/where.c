@@ -64,13 +64,14 @@ static void put_time(struct sql *s, const struct model_field *f, enum query_op o
 	}
 	sql_value(s, f);
 	sql_printf(s, " %s $%d::timestamptz%s", op == Q_LT || op == Q_LE ? "<" : ">=", n,
-		   op == Q_LE || op == Q_GT ? " + interval '1 ms'" : "");
+	           op == Q_LE || op == Q_GT ? " + interval '1 ms'" : "");
 }
 
 static void put_comparison(struct sql *s, const struct model_field *f, enum query_op op, const char *value)
 {
-	static const char *const signs[] = {[Q_EQ] = " = ",  [Q_NE] = " IS DISTINCT FROM ", [Q_LT] = " < ",
-					    [Q_LE] = " <= ", [Q_GT] = " > ",		    [Q_GE] = " >= "};
+	static const char *const signs[] = {
+	    [Q_EQ] = " = ", [Q_NE] = " IS DISTINCT FROM ", [Q_LT] = " < ", [Q_LE] = " <= ", [Q_GT] = " > ",
+	    [Q_GE] = " >= "};
 	const char *text = filter_value(s->text.ctx, f, value);
 
 	if (text == NULL) {
@@ -126,9 +127,9 @@ static void put_membership(struct sql *s, const struct model_field *f, const str
  * case has an ASCII letter (the Kelvin sign, and I with dot above).
  */
 struct needle {
-	const char *value;	    /* as given */
-	const char *pattern;	    /* for LIKE */
-	int param;		    /* number of the parameter that holds it, 0 = none yet */
+	const char *value;          /* as given */
+	const char *pattern;        /* for LIKE */
+	int param;                  /* number of the parameter that holds it, 0 = none yet */
 	const char *before, *after; /* what folds an expression put between them */
 };
 

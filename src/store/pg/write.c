@@ -61,7 +61,7 @@ static json_object *members(const void *ctx, const struct model *m, size_t head,
 
 /* What doc puts into the column of fields[i]; *put is false if the column is left to its default. */
 static status insert_value(const void *ctx, const struct model *m, size_t i, json_object *doc, const char **text,
-			   bool *put)
+                           bool *put)
 {
 	const struct model_field *f = &m->fields[i];
 
@@ -168,7 +168,7 @@ static bool put_members(struct sql *s, const struct model *m, size_t head, json_
 	if (n == 0)
 		return false;
 	sql_printf(s, "%s%s = (CASE WHEN jsonb_typeof(t.%s) = 'object' THEN t.%s ELSE '{}' END - ", separator, column,
-		   column, column);
+	           column, column);
 	sql_param(s, param_array(ctx, keys, n), "text[]");
 	sql_put(s, ") || ");
 	sql_param(s, param_json(ctx, set), "jsonb");
@@ -240,7 +240,7 @@ static status build_update(struct sql *s, const struct model *m, const struct qu
  * looks at the conditions again once it has a row, and then changed.
  */
 static status build_picked_update(struct sql *s, const struct model *m, const struct query *q, json_object *patch,
-				  bool before)
+                                  bool before)
 {
 	const char *id = model_field_find(m, m->id)->column;
 
@@ -279,7 +279,7 @@ static bool needs_picking(const struct query *q)
 }
 
 status pg_update(void *backend, const void *ctx, const struct model *m, const struct query *q, json_object *patch,
-		 struct page *out, json_object **before)
+                 struct page *out, json_object **before)
 {
 	struct pg *p = backend;
 	struct batch b;
