@@ -109,7 +109,7 @@ static size_t add_count(struct batch *b, const struct model *m, const struct que
 static bool wants_tally(const struct pg *p, const struct model *m, const struct query *q)
 {
 	return m == &model_recordings && q->filter_count == 0 && q->any_count == 0 && q->search == NULL &&
-	       q->scope == NULL && !p->unit && clock_mono_ms() >= p->no_tally_until_ms;
+	       q->scope == NULL && !q->lock && !p->unit && clock_mono_ms() >= p->no_tally_until_ms;
 }
 
 static size_t add_tally(struct batch *b)
