@@ -81,7 +81,6 @@ CREATE TRIGGER rakkr_fcgi_tally_truncate AFTER TRUNCATE ON public.recordings
 CREATE INDEX rakkr_fcgi_recordings_list ON public.recordings (recorded_at DESC, id);
 CREATE INDEX rakkr_fcgi_jobs_list ON public.recording_jobs (created_at DESC, id);
 CREATE INDEX rakkr_fcgi_jobs_queued ON public.recording_jobs (node_id, created_at) WHERE status = 'queued';
-CREATE INDEX rakkr_fcgi_audit_list ON public.audit_events (created_at DESC, id DESC);
 CREATE INDEX rakkr_fcgi_health_list ON public.health_events (opened_at DESC, id);
 CREATE INDEX rakkr_fcgi_health_recording ON public.health_events (recording_id) WHERE status <> 'resolved';
 CREATE INDEX rakkr_fcgi_health_node ON public.health_events (node_id, type) WHERE status <> 'resolved';

@@ -18,15 +18,47 @@
 
 /* ---- one event --------------------------------------------------------------------------------------------------- */
 
-static const char insert_sql[] =
-    "INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, actor_display_name, actor_roles,"
-    " actor_user_id, actor_context, after, before, correlation_ids, details, outcome, permission_id, reason,"
-    " target_id, target_name, target_type) VALUES ($1::uuid, $2::timestamptz, $3::text, $4::text, $5::text,"
-    " $6::text, coalesce($7::jsonb, '[]'), (SELECT u.id FROM users u WHERE u.id = $8::uuid FOR KEY SHARE),"
-    " coalesce($9::jsonb, '{}'), $10::jsonb, $11::jsonb, coalesce($12::jsonb, '{}'), coalesce($13::jsonb, '{}'),"
-    " $14::audit_outcome, $15::text, $16::text, $17::text, $18::text, $19::text) ON CONFLICT (id) DO NOTHING";
+enum { EVENT_PARAMS = 19, EVENTS_MOST = 4 };
 
-enum { EVENT_PARAMS = 19 };
+/*
+ * The INSERT of n events. Its text is made once for each n: the statements of the requests' usual one or two events are
+ * prepared once a connection. A reference to a user that is gone is null.
+ */
+static const char *insert_sql(size_t n)
+{
+	static const char *const casts[EVENT_PARAMS] = {
+	    "$%u::uuid",	 "$%u::timestamptz", "$%u::text",	    "$%u::text",
+	    "$%u::text",	 "$%u::text",	     "coalesce($%u::jsonb, '[]')",
+	    "(SELECT u.id FROM users u WHERE u.id = $%u::uuid FOR KEY SHARE)",
+	    "coalesce($%u::jsonb, '{}')", "$%u::jsonb", "$%u::jsonb", "coalesce($%u::jsonb, '{}')",
+	    "coalesce($%u::jsonb, '{}')", "$%u::audit_outcome", "$%u::text", "$%u::text",
+	    "$%u::text",	 "$%u::text",	     "$%u::text"};
+	static char *made[EVENTS_MOST + 1];
+	struct buf text;
+
+	if (made[n] != NULL)
+		return made[n];
+	buf_init(&text, NULL);
+	buf_puts(&text, "INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, actor_display_name,"
+			" actor_roles, actor_user_id, actor_context, after, before, correlation_ids, details, outcome,"
+			" permission_id, reason, target_id, target_name, target_type) VALUES ");
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < EVENT_PARAMS; k++) {
+			char number[16];
+			const char *cast = casts[k], *at = strstr(cast, "%u");
+
+			snprintf(number, sizeof(number), "%u", i * EVENT_PARAMS + k + 1);
+			buf_puts(&text, k > 0 ? ", " : i > 0 ? ", (" : "(");
+			buf_add(&text, cast, (size_t)(at - cast));
+			buf_puts(&text, number);
+			buf_puts(&text, at + 2);
+			if (k + 1 == EVENT_PARAMS)
+				buf_putc(&text, ')');
+		}
+	buf_puts(&text, " ON CONFLICT (id) DO NOTHING");
+	made[n] = text.data;
+	return made[n];
+}
 
 static const char *event_time(const void *ctx, json_object *event)
 {
@@ -49,13 +81,12 @@ static const char *event_id(const void *ctx, json_object *event)
 	return mem_strdup(ctx, fresh);
 }
 
-/* Texts are cut to the width of their column (09 17.1). */
-void audit_add_insert(struct batch *batch, json_object *event)
+/* The parameters of one event. Texts are cut to the width of their column (09 17.1). */
+static void event_values(const void *ctx, json_object *event, const char *v[EVENT_PARAMS])
 {
-	const void *ctx = batch->ctx;
 	json_object *actor = json_object_at(event, "actor"), *target = json_object_at(event, "target");
 	const char *outcome = json_str_or(event, "outcome", "");
-	const char *v[EVENT_PARAMS] = {
+	const char *values[EVENT_PARAMS] = {
 	    event_id(ctx, event),
 	    event_time(ctx, event),
 	    param_cut(ctx, json_str_or(event, "action", "unknown"), 160),
@@ -76,10 +107,32 @@ void audit_add_insert(struct batch *batch, json_object *event)
 	    param_cut(ctx, json_str(target, "name"), 160),
 	    param_cut(ctx, json_str(target, "type"), 160),
 	};
-	const char **values = mem_array(ctx, const char *, EVENT_PARAMS);
 
-	memcpy(values, v, sizeof(v));
-	batch_add(batch, insert_sql, values, EVENT_PARAMS);
+	memcpy(v, values, sizeof(values));
+}
+
+void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		size_t some = n - i < EVENTS_MOST ? n - i : EVENTS_MOST;
+		const char **values = mem_array(batch->ctx, const char *, EVENT_PARAMS * EVENTS_MOST);
+
+		for (size_t k = 0; k < some; k++)
+			event_values(batch->ctx, events[i + k], values + k * EVENT_PARAMS);
+		batch_add(batch, insert_sql(some), values, (int)(some * EVENT_PARAMS));
+		i += some;
+	}
+}
+
+/* All elements of an array of events. */
+static void add_events(struct batch *batch, json_object *events)
+{
+	size_t n = json_object_array_length(events);
+	json_object **list = mem_array(batch->ctx, json_object *, n);
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = json_object_array_get_idx(events, i);
+	audit_add_inserts(batch, list, n);
 }
 
 static size_t event_count(json_object *events)
@@ -111,10 +164,10 @@ static status commit_writes(struct pg *p, const void *ctx, json_object *events)
 	status st;
 
 	batch_init(&b, ctx);
-	if (n > 0)
-		batch_add_once(&b, "SAVEPOINT audit");
-	for (size_t i = 0; i < n; i++)
-		audit_add_insert(&b, json_object_array_get_idx(events, i));
+	if (n > 0) {
+		batch_add(&b, "SAVEPOINT audit", NULL, 0);
+		add_events(&b, events);
+	}
 	b.commit = true;
 	outcome = batch_exchange(p, &b, &st);
 	if (outcome == EXCHANGE_ERROR && b.failed_at > 0 && b.failed_at < b.count)
@@ -137,8 +190,7 @@ static status commit_events(struct pg *p, const void *ctx, json_object *events, 
 	if (event_count(events) == 0)
 		return ST_OK;
 	batch_init(&b, ctx);
-	for (size_t i = 0; i < event_count(events); i++)
-		audit_add_insert(&b, json_object_array_get_idx(events, i));
+	add_events(&b, events);
 	b.begin = b.commit = durable;
 	return pg_run(p, &b) == ST_OK ? ST_OK : spool_append(&p->spool, events);
 }
@@ -192,12 +244,15 @@ struct line {
 
 static status insert_lines(struct pg *p, const void *ctx, const struct line *lines, size_t n)
 {
+	json_object *events[MOVE_BATCH];
 	struct batch b;
+	size_t count = 0;
 
-	batch_init(&b, ctx);
 	for (size_t i = 0; i < n; i++)
 		if (lines[i].event != NULL)
-			audit_add_insert(&b, lines[i].event);
+			events[count++] = lines[i].event;
+	batch_init(&b, ctx);
+	audit_add_inserts(&b, events, count);
 	b.begin = b.commit = true;
 	return b.count == 0 ? ST_OK : pg_run(p, &b);
 }

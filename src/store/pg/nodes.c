@@ -17,22 +17,24 @@ status pg_credential_find(void *backend, const void *ctx, const char *hash, int6
 	                            " FOR UPDATE SKIP LOCKED)";
 	struct pg *p = backend;
 	const char *values[] = {hash, param_time(ctx, now_ms), param_time(ctx, now_ms - PG_TOUCH_MS)};
+	const char *look_up[] = {values[0], values[2]};
 	struct batch b;
 	size_t call;
 
 	*out = NULL;
 	batch_init(&b, ctx);
-	call =
-	    batch_add(&b, "SELECT id, node_id FROM node_credentials WHERE token_hash = $1::text AND revoked_at IS NULL",
-	              values, 1);
-	if (!p->unit)
-		batch_add_optional(&b, touch, values, 3);
+	call = batch_add(&b,
+	                 "SELECT id, node_id, last_used_at IS NULL OR last_used_at < $2::timestamptz FROM node_credentials"
+	                 " WHERE token_hash = $1::text AND revoked_at IS NULL",
+	                 look_up, 2);
 	TRY(pg_read(p, &b));
 	if (batch_rows(&b, call) == 0)
 		return ST_NOT_FOUND;
 	*out = json_new_object(ctx);
 	json_set_str(*out, "id", batch_cell(&b, call, 0, 0));
 	json_set_str(*out, "nodeId", batch_cell(&b, call, 0, 1));
+	if (strcmp(batch_cell(&b, call, 0, 2), "t") == 0)
+		pg_touch(p, ctx, touch, values, 3);
 	return ST_OK;
 }
 

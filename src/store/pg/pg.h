@@ -83,7 +83,7 @@ struct call {
 	const char *sql;
 	const char *const *values;
 	int count;
-	bool once;        /* not worth a prepared statement (BEGIN, COMMIT, ...) */
+	bool once;        /* sent unprepared: seldom, or in a transaction that takes nothing else (ROLLBACK) */
 	bool optional;    /* its failure fails nothing; only behind all other calls of a batch */
 	PGresult *result; /* NULL unless it succeeded; freed with the batch's arena */
 };
@@ -136,6 +136,9 @@ status pg_read(struct pg *p, struct batch *b);
 
 /* Runs writes: opens the unit of work with them if there is none. Drops announced documents. */
 status pg_write(struct pg *p, struct batch *b);
+
+/* Notes something on the side (last use); outside a unit of work only, and its failure fails nothing. */
+void pg_touch(struct pg *p, const void *ctx, const char *sql, const char *const *values, int count);
 
 /* As pg_write, but nothing is announced and nothing opened: used by commit. */
 status pg_run(struct pg *p, struct batch *b);
@@ -279,8 +282,8 @@ status pg_health_sync(void *b, const void *ctx, const char *recording_id, json_o
 
 /* ---- audit.c, spool.c -------------------------------------------------------------------------------------------- */
 
-/* Adds the INSERT of an event (contract 01 15.2) to batch. */
-void audit_add_insert(struct batch *batch, json_object *event);
+/* Adds the INSERTs of n events (contract 01 15.2) to batch, a few events in each. */
+void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n);
 status pg_commit(void *b, json_object *events, bool durable);
 status pg_audit_maintain(void *b, int64_t *moved);
 

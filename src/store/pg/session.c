@@ -21,12 +21,13 @@ static const char find_sql[] =
     " WHERE p.subject_type = 'everyone'"
     " OR (p.subject_type = 'user' AND p.subject_id IN (u.id::text, u.email))"
     " OR (p.subject_type = 'group' AND p.subject_id <> '' AND EXISTS (SELECT 1 FROM user_access_groups m"
-    " WHERE m.user_id = u.id AND m.group_id = p.subject_id)))"
+    " WHERE m.user_id = u.id AND m.group_id = p.subject_id))),"
+    " s.last_seen_at < $3::timestamptz"
     " FROM auth_sessions s JOIN users u ON u.id = s.user_id"
     " WHERE s.token_hash = $1::text AND s.revoked_at IS NULL AND s.expires_at > $2::timestamptz"
     " AND u.disabled_at IS NULL";
 
-/* Rarely, and never waiting for a lock: it goes along with the read and may not hold it up. */
+/* Rarely, and never waiting for a lock: it may not hold the request up. */
 static const char touch_sql[] = "UPDATE auth_sessions SET last_seen_at = $2::timestamptz"
                                 " WHERE id IN (SELECT id FROM auth_sessions WHERE token_hash = $1::text"
                                 " AND revoked_at IS NULL AND last_seen_at < $3::timestamptz"
@@ -70,13 +71,13 @@ status pg_session_find(void *backend, const void *ctx, const char *hash, int64_t
 
 	*out = NULL;
 	batch_init(&b, ctx);
-	call = batch_add(&b, find_sql, values, 2);
-	if (!p->unit)
-		batch_add_optional(&b, touch_sql, values, 3);
+	call = batch_add(&b, find_sql, values, 3);
 	TRY(pg_read(p, &b));
 	if (batch_rows(&b, call) == 0)
 		return ST_NOT_FOUND;
 	*out = session_document(ctx, &b, call);
+	if (strcmp(batch_cell(&b, call, 0, 10), "t") == 0)
+		pg_touch(p, ctx, touch_sql, values, 3);
 	return ST_OK;
 }
 

@@ -174,14 +174,12 @@ static bool send_plain(struct pg *p, struct plan *plan, const char *sql, enum an
 	return true;
 }
 
-static bool send_call(struct pg *p, struct plan *plan, const struct call *c, size_t index)
+/* Sends a statement by its prepared name, preparing it first if this connection has not yet. */
+static bool send_prepared(struct pg *p, struct plan *plan, const struct call *c, enum answer kind, size_t index)
 {
 	char name[24];
-	size_t slot;
+	size_t slot = cache_slot(p->cache, c->sql);
 
-	if (c->once)
-		return send_plain(p, plan, c->sql, ANSWER_CALL, index);
-	slot = cache_slot(p->cache, c->sql);
 	snprintf(name, sizeof(name), "s%zu", slot);
 	if (!p->cache->slots[slot].ready) {
 		if (!PQsendPrepare(p->conn, name, c->sql, 0, NULL))
@@ -192,8 +190,20 @@ static bool send_call(struct pg *p, struct plan *plan, const struct call *c, siz
 	}
 	if (!PQsendQueryPrepared(p->conn, name, c->count, c->values, NULL, NULL, 0))
 		return false;
-	expect(plan, ANSWER_CALL, index);
+	expect(plan, kind, index);
 	return true;
+}
+
+static bool send_call(struct pg *p, struct plan *plan, const struct call *c, size_t index)
+{
+	return c->once ? send_plain(p, plan, c->sql, ANSWER_CALL, index)
+	               : send_prepared(p, plan, c, ANSWER_CALL, index);
+}
+
+/* BEGIN and the like are prepared as well: parsing them is a good part of what they cost. */
+static bool send_word(struct pg *p, struct plan *plan, const char *sql, enum answer kind, size_t index)
+{
+	return send_prepared(p, plan, &(struct call){.sql = sql}, kind, index);
 }
 
 /* Makes room in the statement cache for a batch. */
@@ -203,7 +213,7 @@ static bool send_forget(struct pg *p, struct plan *plan, const struct batch *b)
 
 	for (size_t i = 0; i < b->count; i++)
 		wanted += !b->calls[i].once;
-	if (wanted > 0 && p->cache->used + wanted > PG_STATEMENTS) {
+	if (wanted > 0 && p->cache->used + wanted + 3 > PG_STATEMENTS) {
 		forget_all(p->cache);
 		p->cache->stale = true;
 	}
@@ -218,13 +228,13 @@ static bool send_all(struct pg *p, struct plan *plan, const struct batch *b)
 {
 	if (!send_forget(p, plan, b))
 		return false;
-	if (b->begin && (!send_plain(p, plan, "BEGIN", ANSWER_PLAIN, 0) ||
-	                 !send_plain(p, plan, "SET LOCAL synchronous_commit TO on", ANSWER_PLAIN, 0)))
+	if (b->begin && (!send_word(p, plan, "BEGIN", ANSWER_PLAIN, 0) ||
+	                 !send_word(p, plan, "SET LOCAL synchronous_commit TO on", ANSWER_PLAIN, 0)))
 		return false;
 	for (size_t i = 0; i < b->count; i++)
 		if (!send_call(p, plan, &b->calls[i], i))
 			return false;
-	if (b->commit && !send_plain(p, plan, "COMMIT", ANSWER_COMMIT, b->count))
+	if (b->commit && !send_word(p, plan, "COMMIT", ANSWER_COMMIT, b->count))
 		return false;
 	return PQpipelineSync(p->conn) == 1;
 }
@@ -384,8 +394,8 @@ static bool receive_all(struct pg *p, struct batch *b, const struct plan *plan, 
 
 enum exchange batch_exchange(struct pg *p, struct batch *b, status *st)
 {
-	/* two for each call, BEGIN, SET LOCAL, COMMIT, DEALLOCATE */
-	struct plan plan = {.at = mem_array(b->ctx, struct expected, b->count * 2 + 4)};
+	/* two for each call, BEGIN, SET LOCAL and COMMIT; DEALLOCATE */
+	struct plan plan = {.at = mem_array(b->ctx, struct expected, b->count * 2 + 7)};
 	struct reading x = {.outcome = EXCHANGE_OK, .st = ST_OK};
 	int64_t until = clock_mono_ms() + PG_EXCHANGE_MS;
 

@@ -66,6 +66,18 @@ status pg_write(struct pg *p, struct batch *b)
 	return pg_run(p, b);
 }
 
+void pg_touch(struct pg *p, const void *ctx, const char *sql, const char *const *values, int count)
+{
+	struct batch b;
+
+	if (p->unit)
+		return;
+	batch_init(&b, ctx);
+	batch_add_optional(&b, sql, values, count);
+	if (pg_run(p, &b) != ST_OK)
+		log_debug("database: last use not noted");
+}
+
 void pg_unit_rollback(struct pg *p)
 {
 	hint_drop(p);
