@@ -17,6 +17,32 @@ CREATE TABLE rakkr_fcgi.seeded (
 	seeded_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Counts every change of what decides about users, so that a process can keep what it read until it changes.
+CREATE TABLE rakkr_fcgi.access_generation (
+	one boolean PRIMARY KEY DEFAULT true CHECK (one),
+	n bigint NOT NULL DEFAULT 1
+) WITH (fillfactor = 20);
+INSERT INTO rakkr_fcgi.access_generation DEFAULT VALUES;
+
+CREATE FUNCTION rakkr_fcgi.access_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	UPDATE rakkr_fcgi.access_generation SET n = n + 1;
+	RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER rakkr_fcgi_access AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON public.user_roles
+	FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.access_changed();
+CREATE TRIGGER rakkr_fcgi_access AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON public.user_resource_grants
+	FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.access_changed();
+CREATE TRIGGER rakkr_fcgi_access AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON public.user_access_groups
+	FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.access_changed();
+CREATE TRIGGER rakkr_fcgi_access AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON public.access_groups
+	FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.access_changed();
+CREATE TRIGGER rakkr_fcgi_access AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON public.access_policies
+	FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.access_changed();
+
 -- Numbers of rows, kept exact by triggers, so that a total costs no scan. The number of `name` is the sum over its
 -- buckets; there are several so that writers do not wait for each other.
 CREATE TABLE rakkr_fcgi.tally (
@@ -59,9 +85,10 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION rakkr_fcgi.tally_add(text, bigint), rakkr_fcgi.tally_rows() FROM PUBLIC;
+REVOKE ALL ON FUNCTION rakkr_fcgi.access_changed(), rakkr_fcgi.tally_add(text, bigint), rakkr_fcgi.tally_rows()
+	FROM PUBLIC;
 GRANT USAGE ON SCHEMA rakkr_fcgi TO PUBLIC;
-GRANT SELECT ON rakkr_fcgi.migrations, rakkr_fcgi.tally TO PUBLIC;
+GRANT SELECT ON rakkr_fcgi.migrations, rakkr_fcgi.tally, rakkr_fcgi.access_generation TO PUBLIC;
 
 -- No insert or delete may slip in between the count and the triggers.
 LOCK TABLE public.recordings IN SHARE ROW EXCLUSIVE MODE;

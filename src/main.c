@@ -17,6 +17,11 @@ static const struct {
     {"migrate", command_migrate, "create, adopt or upgrade the database schema"},
     {"verify", command_verify, "compare the database with the declared model"},
     {"check", command_check, "check configuration and reachability"},
+    {"import", command_import, "move a flat-file installation into the database"},
+    {"export", command_export, "write the database as flat files"},
+    {"audit", command_audit, "export the audit log"},
+    {"user", command_user, "list, add, change and delete accounts"},
+    {"node", command_node, "list, enroll, rotate or remove recorder nodes"},
 };
 
 static void usage(FILE *out)

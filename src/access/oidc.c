@@ -54,6 +54,13 @@ char *oidc_url(const void *ctx, const char *text)
 	return url;
 }
 
+const char *oidc_text(json_object *v)
+{
+	const char *text = json_is_str(v) ? json_object_get_string(v) : NULL;
+
+	return text != NULL && strlen(text) == (size_t)json_object_get_string_len(v) ? text : NULL;
+}
+
 /* The trimmed value, NULL if nothing is left. */
 static const char *trimmed(const void *ctx, const struct config *c, enum config_key k)
 {
@@ -109,6 +116,8 @@ void oidc_load(const void *ctx, const struct config *c, struct oidc *o)
 		json_push_str(o->missing, "clientId");
 	if (o->enabled && o->redirect_uri == NULL)
 		json_push_str(o->missing, "redirectUri");
+	o->allow_insecure = config_on(c, CFG_OIDC_ALLOW_INSECURE);
+	o->ca_file = trimmed(ctx, c, CFG_OIDC_CA_FILE);
 	o->configured = o->enabled && json_object_array_length(o->missing) == 0;
 }
 

@@ -11,17 +11,17 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /*
- * New hashes: 27 MiB and two passes take as long as the scrypt hashes of an existing installation, so that the
- * answer to a wrong password does not tell which kind of account it was (D-106). Memory is bounded by the number of
- * workers: each derives one hash at a time.
+ * New hashes have one lane: what a lane more would cost an attacker, a pass or memory cost as well. The default of 27
+ * MiB and two passes takes about as long as the scrypt hashes of an existing installation. Memory is bounded by the
+ * number of processes: each derives one hash at a time.
  */
-#define ARGON2_PASSES 2
-#define ARGON2_KIB (27 * 1024)
 #define ARGON2_LANES 1
 #define ARGON2_KEY 32
 #define SALT_BYTES 16
+#define SPEND_KIB 256
 
 /* Bounds of what a stored argon2 string may demand. */
 #define STORED_MAX_KIB (256 * 1024)
@@ -46,6 +46,15 @@ struct scrypt_cost {
 	uint64_t n, r, p;
 };
 
+struct argon2_cost {
+	uint32_t passes, kib;
+};
+
+/* Of a password that nobody has. */
+const char password_scrypt_sample[] =
+    "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA$"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 static const char decoy_salt[] = "AAAAAAAAAAAAAAAAAAAAAA";
 
 static bool uses_scrypt(const struct config *c)
@@ -53,6 +62,12 @@ static bool uses_scrypt(const struct config *c)
 	const char *format = config_str(c, CFG_PASSWORD_FORMAT);
 
 	return format != NULL && strcmp(format, "scrypt") == 0;
+}
+
+static struct argon2_cost argon2_cost(const struct config *c)
+{
+	return (struct argon2_cost){.passes = (uint32_t)config_int(c, CFG_ARGON2_PASSES),
+	                            .kib = (uint32_t)config_int(c, CFG_ARGON2_MEMORY_KIB)};
 }
 
 /* The salt is the text itself, not what it decodes to (01 T26). */
@@ -79,33 +94,35 @@ static char *scrypt_text(const void *ctx, const char *password)
 	return encoded;
 }
 
-static char *argon2id_text(const void *ctx, const char *password)
+static char *argon2id_text(const void *ctx, const struct config *c, const char *password)
 {
+	struct argon2_cost cost = argon2_cost(c);
 	unsigned char salt[SALT_BYTES];
-	size_t size = argon2_encodedlen(ARGON2_PASSES, ARGON2_KIB, ARGON2_LANES, SALT_BYTES, ARGON2_KEY, Argon2_id);
+	size_t size = argon2_encodedlen(cost.passes, cost.kib, ARGON2_LANES, SALT_BYTES, ARGON2_KEY, Argon2_id);
 	char *encoded = mem_array(ctx, char, size);
 
 	crypto_random(salt, sizeof(salt));
-	if (argon2id_hash_encoded(ARGON2_PASSES, ARGON2_KIB, ARGON2_LANES, password, strlen(password), salt,
-	                          sizeof(salt), ARGON2_KEY, encoded, size) != ARGON2_OK)
+	if (argon2id_hash_encoded(cost.passes, cost.kib, ARGON2_LANES, password, strlen(password), salt, sizeof(salt),
+	                          ARGON2_KEY, encoded, size) != ARGON2_OK)
 		mem_exhausted();
 	return encoded;
 }
 
 char *password_hash(const void *ctx, const struct config *c, const char *password)
 {
-	return uses_scrypt(c) ? scrypt_text(ctx, password) : argon2id_text(ctx, password);
+	return uses_scrypt(c) ? scrypt_text(ctx, password) : argon2id_text(ctx, c, password);
 }
 
 void password_decoy(const struct config *c, const char *password)
 {
 	static const struct scrypt_cost cost = {SCRYPT_N, SCRYPT_R, SCRYPT_P};
+	struct argon2_cost argon2 = argon2_cost(c);
 	unsigned char key[SCRYPT_KEY];
 
 	if (uses_scrypt(c))
 		(void)scrypt_derive(password, decoy_salt, &cost, key);
 	else
-		(void)argon2id_hash_raw(ARGON2_PASSES, ARGON2_KIB, ARGON2_LANES, password, strlen(password), decoy_salt,
+		(void)argon2id_hash_raw(argon2.passes, argon2.kib, ARGON2_LANES, password, strlen(password), decoy_salt,
 		                        SALT_BYTES, key, ARGON2_KEY);
 	OPENSSL_cleanse(key, sizeof(key));
 }
@@ -157,13 +174,13 @@ static enum verdict scrypt_verify(const void *ctx, const char *s, const char *pa
 	return same ? MATCH : MISMATCH;
 }
 
-/* The number behind "name" in an argon2 parameter list such as m=19456,t=2,p=1. */
-static bool argon2_parameter(const char *encoded, const char *name, uint64_t max)
+/* The number behind "name" in an argon2 parameter list such as m=19456,t=2,p=1; 0 if it is not there or over max. */
+static uint64_t argon2_parameter(const char *encoded, const char *name, uint64_t max)
 {
 	const char *at = strstr(encoded, name), *end;
 	uint64_t value;
 
-	return at != NULL && read_number(at + strlen(name), max, &value, &end) && value > 0;
+	return at != NULL && read_number(at + strlen(name), max, &value, &end) ? value : 0;
 }
 
 static enum verdict argon2_string_verify(const char *encoded, const char *password)
@@ -175,8 +192,9 @@ static enum verdict argon2_string_verify(const char *encoded, const char *passwo
 		type = Argon2_id;
 	else if (strncmp(encoded, "$argon2i$", 9) == 0)
 		type = Argon2_i;
-	if (!argon2_parameter(encoded, "$m=", STORED_MAX_KIB) || !argon2_parameter(encoded, ",t=", STORED_MAX_PASSES) ||
-	    !argon2_parameter(encoded, ",p=", STORED_MAX_LANES))
+	if (argon2_parameter(encoded, "$m=", STORED_MAX_KIB) == 0 ||
+	    argon2_parameter(encoded, ",t=", STORED_MAX_PASSES) == 0 ||
+	    argon2_parameter(encoded, ",p=", STORED_MAX_LANES) == 0)
 		return DEFECT;
 	rc = argon2_verify(encoded, password, strlen(password), type);
 	if (rc == ARGON2_OK)
@@ -236,4 +254,50 @@ bool password_verify(const struct config *c, const char *encoded, const char *pa
 		password_decoy(c, password);
 	}
 	return v == MATCH;
+}
+
+/* ---- kinds and costs --------------------------------------------------------------------------------------------- */
+
+static bool is_current_argon2(const struct config *c, const char *encoded)
+{
+	struct argon2_cost cost = argon2_cost(c);
+
+	return strncmp(encoded, "$argon2id$v=19$", 15) == 0 &&
+	       argon2_parameter(encoded, "$m=", STORED_MAX_KIB) == cost.kib &&
+	       argon2_parameter(encoded, ",t=", STORED_MAX_PASSES) == cost.passes &&
+	       argon2_parameter(encoded, ",p=", STORED_MAX_LANES) == ARGON2_LANES;
+}
+
+enum password_kind password_kind(const struct config *c, const char *encoded)
+{
+	if (encoded == NULL)
+		return PASSWORD_NONE;
+	if (strncmp(encoded, "scrypt$", 7) == 0) {
+		bool usual = strncmp(encoded, password_scrypt_sample, strlen("scrypt$16384$8$1$")) == 0;
+
+		return uses_scrypt(c) && usual ? PASSWORD_CURRENT : PASSWORD_SCRYPT;
+	}
+	if (strncmp(encoded, "$argon2", 7) == 0)
+		return !uses_scrypt(c) && is_current_argon2(c, encoded) ? PASSWORD_CURRENT : PASSWORD_ARGON2;
+	return encoded[0] == '$' ? PASSWORD_CRYPT : PASSWORD_NONE;
+}
+
+int64_t password_cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+void password_spend(int64_t us)
+{
+	int64_t until = password_cpu_us() + us;
+	unsigned char key[ARGON2_KEY];
+
+	/* The same kind of work as a derivation, in small pieces, so that it slows down with the machine as that does.
+	 */
+	while (password_cpu_us() < until)
+		(void)argon2id_hash_raw(1, SPEND_KIB, 1, decoy_salt, SALT_BYTES, decoy_salt, SALT_BYTES, key,
+		                        sizeof(key));
 }

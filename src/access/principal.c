@@ -253,6 +253,7 @@ status principal_from_node_token(const void *ctx, struct store *s, struct live *
 	if (st != ST_UNAVAILABLE)
 		return st;
 	principal_node(ctx, known, p);
+	store_degrade_note(s);
 	return ST_OK;
 }
 
@@ -293,10 +294,15 @@ status principal_scope(const void *ctx, struct store *s, const struct principal 
                        enum scope_verdict *v)
 {
 	struct targets expanded = {0};
+	bool before;
+	status st;
 
 	if (principal_scope_alone(p, t, v))
 		return ST_OK;
-	TRY(expand_target(ctx, s, p, t->type, t->id, &expanded));
+	before = store_degrade_access(s, true);
+	st = expand_target(ctx, s, p, t->type, t->id, &expanded);
+	store_degrade_access(s, before);
+	TRY(st);
 	*v = scope_decide(&p->scope, expanded.at, expanded.count);
 	return ST_OK;
 }

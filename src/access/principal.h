@@ -9,8 +9,8 @@
 #include "store/store.h"
 
 struct principal {
-	enum { WHO_ANONYMOUS, WHO_USER, WHO_NODE } kind;
-	const char *id; /* user id or node id */
+	enum { WHO_ANONYMOUS, WHO_USER, WHO_NODE, WHO_SYSTEM /* a command of the terminal */ } kind;
+	const char *id; /* user id, node id, "system:cli" */
 	const char *name;
 	const char *email;      /* users */
 	const char *session_id; /* users; NULL otherwise */
@@ -32,7 +32,8 @@ const char *bearer_token(const void *ctx, const char *authorization);
 
 /*
  * User session of a bearer token. ST_OK with p anonymous when the token is none of ours; ST_UNAVAILABLE when sessions
- * cannot be read (answer 503, never guess).
+ * cannot be read (answer 503, never guess). A request that only reads may get what was verified at most
+ * RAKKR_AUTH_STALE_SECONDS ago (store_degrade_begin).
  */
 status principal_from_session(const void *ctx, struct store *s, const struct config *c, const char *token,
                               int64_t now_ms, struct principal *p);

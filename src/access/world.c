@@ -29,7 +29,7 @@ static json_object *by_id(const void *ctx, json_object *docs)
 	return map;
 }
 
-status world_open(const void *ctx, struct store *s, const struct principal *p, struct world *w)
+static status world_read(const void *ctx, struct store *s, const struct principal *p, struct world *w)
 {
 	json_object *demo;
 
@@ -45,6 +45,15 @@ status world_open(const void *ctx, struct store *s, const struct principal *p, s
 	w->jobs = json_new_object(ctx);
 	w->events = json_new_object(ctx);
 	return ST_OK;
+}
+
+status world_open(const void *ctx, struct store *s, const struct principal *p, struct world *w)
+{
+	bool before = store_degrade_access(s, true);
+	status st = world_read(ctx, s, p, w);
+
+	store_degrade_access(s, before);
+	return st;
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
@@ -82,7 +91,7 @@ static void want_recordings_of(json_object *docs, json_object *wanted)
 	}
 }
 
-status world_load(const void *ctx, struct store *s, struct world *w, const struct target *targets, size_t count)
+static status load(const void *ctx, struct store *s, struct world *w, const struct target *targets, size_t count)
 {
 	json_object *recordings = json_new_object(ctx), *jobs = json_new_object(ctx), *events = json_new_object(ctx);
 
@@ -99,6 +108,15 @@ status world_load(const void *ctx, struct store *s, struct world *w, const struc
 	want_recordings_of(w->jobs, recordings);
 	want_recordings_of(w->events, recordings);
 	return fetch(ctx, s, &model_recordings, recordings, &w->recordings);
+}
+
+status world_load(const void *ctx, struct store *s, struct world *w, const struct target *targets, size_t count)
+{
+	bool before = store_degrade_access(s, true);
+	status st = load(ctx, s, w, targets, count);
+
+	store_degrade_access(s, before);
+	return st;
 }
 
 /* ---- expansion --------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "model/schema.h"
+#include "store/beats.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -261,7 +262,7 @@ static status agent_heartbeat(struct request *r)
 		                   NULL);
 	if (text_equal(json_str(beat, "status"), "offline")) /* only the controller says so (09 D-43) */
 		json_set_str(beat, "status", "online");
-	status st = store_node_heartbeat(r->store, r->mem, id, beat, r->now_ms, &before, &after);
+	status st = beats_take(r->app, r->mem, id, beat, r->now_ms, &before, &after);
 	if (st == ST_NOT_FOUND)
 		return node_missing(r);
 	if (st != ST_OK)
@@ -390,6 +391,7 @@ static status agent_meter_frame(struct request *r)
 		schema_custom_issue(issues, "levels", "Too big: the frame does not fit");
 		return fail_issues(r, "Invalid meter frame", issues, "invalid_request", TARGET("node", id, NULL), NULL);
 	}
+	TRY(live_meter_remember(r->live, id, frame, r->now_ms));
 	clock_iso(received_at, r->now_ms);
 	audit_frame(r, id, frame, received_at);
 	reply = mem_printf(r->mem, "{\"data\":{\"frame\":%s,\"receivedAt\":\"%s\"}}", text, received_at);
@@ -485,6 +487,7 @@ const struct route agent_routes[] = {
              .telemetry = true),
     NODE_ROW("GET", "/api/v1/nodes/:nodeId/channel-map-assignments", "nodes.channel_map_assignments.read",
              agent_channel_maps, READS_NODE),
-    NODE_ROW("POST", "/api/v1/nodes/:nodeId/heartbeat", "nodes.heartbeat", agent_heartbeat, .unfailing = true),
+    NODE_ROW("POST", "/api/v1/nodes/:nodeId/heartbeat", "nodes.heartbeat", agent_heartbeat, READS_NODE,
+             .telemetry = true, .unfailing = true),
     {.method = NULL},
 };

@@ -1,6 +1,6 @@
 /* The audit log: list, exports, facets, detail (contract 01 15; rows 63-68). */
+#include "api/audit_csv.h"
 #include "api/audit_events.h"
-#include "api/csv.h"
 #include "api/route.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -88,33 +88,6 @@ static status audit_list(struct request *r)
 
 /* ---- exports ----------------------------------------------------------------------------------------------------- */
 
-static const char *const columns[] = {"createdAt",      "actorType",  "actorId",  "actorName",  "actorRoles", "action",
-                                      "permission",     "targetType", "targetId", "targetName", "outcome",    "reason",
-                                      "correlationIds", "details",    "before",   "after"};
-
-static void add_row(struct request *r, struct csv *csv, json_object *event)
-{
-	json_object *actor = json_object_at(event, "actor"), *target = json_object_at(event, "target");
-
-	csv_row(csv);
-	csv_cell(csv, json_str(event, "createdAt"));
-	csv_cell(csv, json_str(actor, "type"));
-	csv_cell(csv, json_str(actor, "id"));
-	csv_cell(csv, json_str(actor, "name"));
-	csv_joined(csv, r->mem, json_array(actor, "roles"), "|");
-	csv_cell(csv, json_str(event, "action"));
-	csv_cell(csv, json_str(event, "permission"));
-	csv_cell(csv, json_str(target, "type"));
-	csv_cell(csv, json_str(target, "id"));
-	csv_cell(csv, json_str(target, "name"));
-	csv_cell(csv, json_str(event, "outcome"));
-	csv_cell(csv, json_str(event, "reason"));
-	csv_member(csv, r->mem, event, "correlationIds");
-	csv_member(csv, r->mem, event, "details");
-	csv_member(csv, r->mem, event, "before");
-	csv_member(csv, r->mem, event, "after");
-}
-
 static status reply_csv(struct request *r, json_object *events)
 {
 	struct buf *out = mem_new(r->mem, struct buf);
@@ -122,9 +95,9 @@ static status reply_csv(struct request *r, json_object *events)
 
 	buf_init(out, r->mem);
 	csv_init(&csv, out, CSV_QUOTE_ALWAYS);
-	csv_header(&csv, columns, sizeof(columns) / sizeof(columns[0]));
+	audit_csv_header(&csv);
 	for (size_t i = 0; i < json_object_array_length(events); i++)
-		add_row(r, &csv, json_object_array_get_idx(events, i));
+		audit_csv_row(&csv, r->mem, json_object_array_get_idx(events, i));
 	return csv_reply(r, csv_file_name(r, "rakkr-audit-events", false), out, false);
 }
 

@@ -2,6 +2,7 @@
 #include "api/route.h"
 #include "api/session.h"
 #include "access/password.h"
+#include "access/sign_in.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -69,9 +70,10 @@ static struct target user_target(const struct principal *who)
 /* ---- login ------------------------------------------------------------------------------------------------------- */
 
 struct account {
+	struct sign_in sign_in;
 	json_object *row;          /* users row, or the local admin's document without one */
 	const char *password_hash; /* to be stored, NULL if the stored one stays */
-	bool replace;              /* ... in a row that is there already */
+	bool replace;              /* ... in a row that is there already, unless it changed meanwhile */
 	const char *refusal;       /* audit reason; NULL = the password is right */
 };
 
@@ -114,7 +116,7 @@ static void check_environment(struct request *r, struct account *a, bool email_m
 {
 	const char *expected = environment_password(r->config);
 
-	password_decoy(r->config, password);
+	(void)sign_in_check(&a->sign_in, NULL, password);
 	if (!email_matches)
 		a->refusal = "invalid_credentials";
 	else if (expected == NULL)
@@ -136,7 +138,7 @@ static void check_local_admin(struct request *r, struct account *a, const char *
 
 	if (right && !is_expected && crypto_equal(password, published_password) && !published_allowed(r->config)) {
 		refuse_without_password(r, a);
-	} else if (!right && is_expected && password_verify(r->config, hash, published_password)) {
+	} else if (!right && is_expected && sign_in_check(&a->sign_in, hash, published_password)) {
 		a->password_hash = password_hash(r->mem, r->config, password);
 		a->replace = true;
 	} else if (!right) {
@@ -147,18 +149,19 @@ static void check_local_admin(struct request *r, struct account *a, const char *
 static void check_row(struct request *r, struct account *a, bool is_admin, const char *password)
 {
 	const char *hash = json_str(a->row, "passwordHash");
-	bool right = false;
+	bool right = sign_in_check(&a->sign_in, hash, password);
 
-	if (hash == NULL)
-		password_decoy(r->config, password);
-	else
-		right = password_verify(r->config, hash, password);
 	if (json_str(a->row, "disabledAt") != NULL)
 		a->refusal = "user_disabled";
 	else if (is_admin && hash != NULL)
 		check_local_admin(r, a, hash, right, password);
 	else if (!right)
 		a->refusal = "invalid_credentials";
+	if (a->refusal == NULL && !a->replace && password_kind(r->config, hash) != PASSWORD_CURRENT) {
+		/* Another form or cost than the configured one: now is when the password is known. */
+		a->password_hash = password_hash(r->mem, r->config, password);
+		a->replace = true;
+	}
 }
 
 /* Finds the row for an e-mail; that of the local admin may carry an earlier one. *row NULL: none. */
@@ -171,14 +174,13 @@ static status account_row(struct request *r, const char *email, json_object **ro
 }
 
 /*
- * Finds the account of an e-mail and checks the password. Every refusal spends one derivation, so that its time does
- * not tell whether the account exists (D-106).
+ * Finds the account of an e-mail and checks the password. Every refusal spends one derivation and what it lacks to the
+ * dearest one, so that its time does not tell whether the account exists, or how old its hash is (D-106).
  */
 static status check_credentials(struct request *r, const char *email, const char *password, struct account *a)
 {
 	bool is_admin;
 
-	memset(a, 0, sizeof(*a));
 	TRY(account_row(r, email, &a->row));
 	if (a->row == NULL) {
 		check_environment(r, a, text_equal_ci(email, config_str(r->config, CFG_LOCAL_ADMIN_EMAIL)), password);
@@ -195,7 +197,7 @@ static status check_credentials(struct request *r, const char *email, const char
 	return ST_OK;
 }
 
-/* Replaces the hash of a local admin that had none that counts, unless it changed meanwhile. */
+/* Replaces a hash that does not count or is not up to date, unless it changed meanwhile. */
 static status store_new_hash(struct request *r, const struct account *a)
 {
 	const char *old = json_str(a->row, "passwordHash");
@@ -215,6 +217,12 @@ static status store_new_hash(struct request *r, const struct account *a)
 static status login_failed(struct request *r, int code, const char *text, const char *reason, const char *email)
 {
 	return fail(r, code, text, reason, TARGET("user", NULL, email), details(r, "email", J_STR, email, NULL));
+}
+
+static status too_many(struct request *r, const char *email, int64_t retry_after)
+{
+	reply_header(r, "Retry-After", mem_printf(r->mem, "%lld", (long long)retry_after));
+	return login_failed(r, 429, "Too many sign-in attempts", "rate_limited", email);
 }
 
 static status login_succeeded(struct request *r, const struct account *a)
@@ -237,8 +245,9 @@ static status login_succeeded(struct request *r, const struct account *a)
 static status login(struct request *r)
 {
 	json_object *body, *input;
-	struct account account;
+	struct account account = {.refusal = NULL};
 	const char *email;
+	int64_t retry_after;
 	status st;
 
 	TRY(req_json(r, &body, NULL));
@@ -246,11 +255,19 @@ static status login(struct request *r)
 		return fail(r, 400, "Invalid login request", "invalid_request", TARGET("user", NULL, NULL),
 		            details(r, "reason", J_STR, "invalid_request", NULL));
 	email = json_str(input, "email");
+	if (!sign_in_begin(&account.sign_in, r->mem, r->live, r->config, email, req_client_ip(r), &retry_after))
+		return too_many(r, email, retry_after);
 	st = check_credentials(r, email, json_str(input, "password"), &account);
-	if (st == ST_OK && account.refusal != NULL)
+	if (st == ST_OK && account.refusal != NULL) {
+		sign_in_even_out(&account.sign_in);
 		return login_failed(r, 401, "Invalid credentials", account.refusal, email);
+	}
 	if (st == ST_OK)
 		st = login_succeeded(r, &account);
+	if (st == ST_OK)
+		sign_in_succeeded(&account.sign_in);
+	else
+		sign_in_uncounted(&account.sign_in);
 	if (st == ST_UNAVAILABLE)
 		return login_failed(r, 503, "Auth storage unavailable", "database_unavailable", email);
 	return st;
@@ -283,15 +300,23 @@ static status me(struct request *r)
 {
 	const char *token = bearer_token(r->mem, req_header(r, "authorization"));
 	int64_t deadline = clock_mono_ms() + ME_PATIENCE_MS;
+	bool waits = false;
 	status st;
 
 	while ((st = principal_from_session(r->mem, r->store, r->config, token, r->now_ms, &r->who)) ==
 	       ST_UNAVAILABLE) {
+		/* one at a time: the other workers are for those who can be served (heartbeats) */
+		if (!waits && !(waits = live_waiting_begin(r->live)))
+			break;
 		if (clock_mono_ms() + ME_PAUSE_MS > deadline)
-			return fail(r, 503, "Auth storage unavailable", "database_unavailable",
-			            TARGET("user", NULL, NULL), NULL);
+			break;
 		pause_ms(ME_PAUSE_MS);
 	}
+	if (waits)
+		live_waiting_end(r->live);
+	if (st == ST_UNAVAILABLE)
+		return fail(r, 503, "Auth storage unavailable", "database_unavailable", TARGET("user", NULL, NULL),
+		            NULL);
 	TRY(st);
 	if (r->who.kind == WHO_USER) {
 		audit_ok(r, user_target(&r->who), NULL);

@@ -2,6 +2,7 @@
 
 #include "api/job_lookup.h"
 #include "api/recording_lookup.h"
+#include "api/recording_unlink.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "transfer/upload_enqueue.h"
@@ -217,13 +218,27 @@ bool attach_is_stored(struct request *r, const struct attach *w)
 	       text_equal(json_str(doc, "cachePath"), json_str(w->after, "cachePath"));
 }
 
+/* The file of before, if it lies elsewhere. */
+static struct unlink_list old_file(struct request *r, const struct attach *w)
+{
+	const char *old = json_str(w->before, "cachePath");
+	struct unlink_list files = {0};
+
+	if (old != NULL && !w->same && strcmp(old, w->path) != 0)
+		unlink_add(r, &files, w->id, old);
+	return files;
+}
+
+void attach_note_old_file(struct request *r, const struct attach *w)
+{
+	struct unlink_list files = old_file(r, w);
+
+	unlink_note(r, &files);
+}
+
 void attach_forget_old_file(struct request *r, const struct attach *w)
 {
-	const char *old = json_str(w->before, "cachePath"), *reason;
-	bool removed;
+	struct unlink_list files = old_file(r, w);
 
-	if (old == NULL || w->same || strcmp(old, w->path) == 0)
-		return;
-	if (!cache_remove(r->mem, config_str(r->config, CFG_RECORDING_CACHE_DIR), old, &removed, &reason))
-		log_warn("replaced cache file %s stays: %s", old, reason);
+	unlink_now(r, &files);
 }

@@ -42,7 +42,8 @@ status attach_sync(struct request *r, struct attach *w);
 /* True if the recording's row holds this file now: what became of a commit whose answer was lost. */
 bool attach_is_stored(struct request *r, const struct attach *w);
 
-/* Removes the file that the recording had under another name. */
+/* Before and after the commit: notes and removes the file that the recording had under another name. */
+void attach_note_old_file(struct request *r, const struct attach *w);
 void attach_forget_old_file(struct request *r, const struct attach *w);
 
 #endif

@@ -332,6 +332,7 @@ static status store(struct request *r, struct attach *w)
 		}
 	}
 	TRY(reply_attached(r, w));
+	attach_note_old_file(r, w);
 	s = recording_commit(r);
 	if (s != ST_OK && attach_is_stored(r, w))
 		s = ST_OK;

@@ -6,16 +6,25 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define PIECE 65536
+
 void csv_init(struct csv *c, struct buf *out, enum csv_quoting quoting)
 {
 	c->out = out;
 	c->quoting = quoting;
 	c->row_empty = true;
+	c->begun = false;
+}
+
+void csv_sent(struct csv *c)
+{
+	c->begun = c->begun || c->out->len > 0;
+	c->out->len = 0;
 }
 
 void csv_row(struct csv *c)
 {
-	if (c->out->len > 0)
+	if (c->out->len > 0 || c->begun)
 		buf_putc(c->out, '\n');
 	c->row_empty = true;
 }
@@ -99,12 +108,56 @@ void csv_header(struct csv *c, const char *const *names, size_t count)
 		csv_cell(c, names[i]);
 }
 
-status csv_reply(struct request *r, const char *file_name, const struct buf *document, bool no_store)
+static void add_attachment(struct request *r, const char *file_name, bool no_store)
 {
 	reply_header(r, "Content-Disposition", mem_printf(r->mem, "attachment; filename=\"%s\"", file_name));
 	if (no_store)
 		reply_header(r, "Cache-Control", "no-store");
+}
+
+status csv_reply(struct request *r, const char *file_name, const struct buf *document, bool no_store)
+{
+	add_attachment(r, file_name, no_store);
 	return reply_bytes(r, 200, "text/csv; charset=utf-8", document->len > 0 ? document->data : "", document->len);
+}
+
+static bool send_gathered(struct csv_stream *s)
+{
+	s->gone = s->gone || !s->put(s->r, s->out.data, s->out.len);
+	csv_sent(&s->csv);
+	return !s->gone;
+}
+
+bool csv_stream_row(struct csv_stream *s)
+{
+	return s->out.len < PIECE ? !s->gone : send_gathered(s);
+}
+
+static bool produce(struct request *r, bool (*put)(struct request *r, const char *data, size_t n))
+{
+	struct csv_stream *s = r->reply.produce_state;
+
+	s->put = put;
+	return s->rows(s, s->state) == ST_OK && send_gathered(s);
+}
+
+status csv_stream_reply(struct request *r, const char *file_name, bool no_store, enum csv_quoting quoting,
+			const char *const *names, size_t count, status (*rows)(struct csv_stream *s, void *state), void *state)
+{
+	struct csv_stream *s = mem_new(r->mem, struct csv_stream);
+
+	s->r = r;
+	s->rows = rows;
+	s->state = state;
+	buf_init(&s->out, r->mem);
+	csv_init(&s->csv, &s->out, quoting);
+	csv_header(&s->csv, names, count);
+	add_attachment(r, file_name, no_store);
+	reply_bytes(r, 200, "text/csv; charset=utf-8", "", 0);
+	r->reply.kind = REPLY_PRODUCED;
+	r->reply.produce = produce;
+	r->reply.produce_state = s;
+	return ST_OK;
 }
 
 const char *csv_file_name(struct request *r, const char *stem, bool dot_too)

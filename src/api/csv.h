@@ -16,6 +16,7 @@ struct csv {
 	struct buf *out;
 	enum csv_quoting quoting;
 	bool row_empty;
+	bool begun; /* rows were written that are not in out any more */
 };
 
 /* Starts a document at the end of out. */
@@ -39,6 +40,28 @@ void csv_joined(struct csv *c, const void *ctx, json_object *array, const char *
 
 /* A row of the given cells: the header line. */
 void csv_header(struct csv *c, const char *const *names, size_t count);
+
+/* Empties out, whose contents have been sent; the document goes on. */
+void csv_sent(struct csv *c);
+
+/*
+ * 200 with a document as attachment whose rows are made while it is sent, so that it may be of any length (09 D-78).
+ * rows is called once, when everything of the request is committed, and writes all rows behind the header to csv, with
+ * csv_stream_row() after each; its status other than ST_OK breaks the answer off.
+ */
+struct csv_stream {
+	struct csv csv;
+	struct buf out;
+	struct request *r;
+	bool (*put)(struct request *r, const char *data, size_t n);
+	status (*rows)(struct csv_stream *s, void *state);
+	void *state; /* owned by r->mem */
+	bool gone;   /* nobody listens any more */
+};
+status csv_stream_reply(struct request *r, const char *file_name, bool no_store, enum csv_quoting quoting,
+			const char *const *names, size_t count, status (*rows)(struct csv_stream *s, void *state), void *state);
+/* Sends what has gathered, now and then; false when the client is gone. */
+bool csv_stream_row(struct csv_stream *s);
 
 /*
  * 200 with the document as attachment called file_name (no quotes or control characters in it). no_store adds

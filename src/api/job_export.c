@@ -14,16 +14,24 @@ static const char *const command_columns[] = {
 #define JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
 #define COMMAND_COLUMNS (sizeof(command_columns) / sizeof(command_columns[0]))
 
-static void add_job(struct request *r, struct csv *csv, json_object *job)
+static void add_job(const void *ctx, struct csv *csv, json_object *job)
 {
 	json_object *command = json_object_at(job, "command");
 
 	csv_row(csv);
 	for (size_t i = 0; i < JOB_COLUMNS; i++)
-		csv_member(csv, r->mem, job, job_columns[i]);
+		csv_member(csv, ctx, job, job_columns[i]);
 	csv_cell(csv, json_str_or(command, command_columns[0], "alsa"));
 	for (size_t i = 1; i < COMMAND_COLUMNS; i++)
-		csv_member(csv, r->mem, command, command_columns[i]);
+		csv_member(csv, ctx, command, command_columns[i]);
+}
+
+static void all_columns(const char *names[JOB_COLUMNS + COMMAND_COLUMNS])
+{
+	for (size_t i = 0; i < JOB_COLUMNS; i++)
+		names[i] = job_columns[i];
+	for (size_t i = 0; i < COMMAND_COLUMNS; i++)
+		names[JOB_COLUMNS + i] = command_columns[i];
 }
 
 static status reply_csv(struct request *r, json_object *jobs)
@@ -32,31 +40,49 @@ static status reply_csv(struct request *r, json_object *jobs)
 	struct buf *out = mem_new(r->mem, struct buf);
 	struct csv csv;
 
-	for (size_t i = 0; i < JOB_COLUMNS; i++)
-		names[i] = job_columns[i];
-	for (size_t i = 0; i < COMMAND_COLUMNS; i++)
-		names[JOB_COLUMNS + i] = command_columns[i];
+	all_columns(names);
 	buf_init(out, r->mem);
 	csv_init(&csv, out, CSV_QUOTE_NEEDED);
 	csv_header(&csv, names, JOB_COLUMNS + COMMAND_COLUMNS);
 	for (size_t i = 0; i < json_object_array_length(jobs); i++)
-		add_job(r, &csv, json_object_array_get_idx(jobs, i));
+		add_job(r->mem, &csv, json_object_array_get_idx(jobs, i));
 	return csv_reply(r, csv_file_name(r, "rakkr-recording-jobs", false), out, false);
+}
+
+static bool stream_row(void *state, json_object *job)
+{
+	struct csv_stream *s = state;
+	void *ctx = talloc_new(NULL);
+
+	add_job(ctx, &s->csv, job);
+	talloc_free(ctx);
+	return csv_stream_row(s);
+}
+
+static status stream_rows(struct csv_stream *s, void *query)
+{
+	return store_each(s->r->store, &model_jobs, query, stream_row, s);
 }
 
 status job_export(struct request *r)
 {
+	const char *names[JOB_COLUMNS + COMMAND_COLUMNS];
 	json_object *filters, *issues;
-	struct query q;
+	struct query *q = mem_new(r->mem, struct query), counting;
 	struct page page;
 
 	if (!job_filters(r, &filters, &issues))
 		return reply_issues(r, "Invalid recording job filters", issues);
-	TRY(job_query(r, filters, &q));
-	TRY(store_list(r->store, r->mem, &model_jobs, &q, &page));
+	TRY(job_query(r, filters, q));
+	counting = *q;
+	counting.limit = 0;
+	counting.want_total = true;
+	TRY(store_list(r->store, r->mem, &model_jobs, &counting, &page));
 	audit_ok(r, JOB_COLLECTION,
-	         details(r, "exportedCount", J_INT, (int64_t)page.count, "filters", J_REF, filters, NULL));
-	return reply_csv(r, page.docs);
+	         details(r, "exportedCount", J_INT, page.total, "filters", J_REF, filters, NULL));
+	all_columns(names);
+	return csv_stream_reply(r, csv_file_name(r, "rakkr-recording-jobs", false), false, CSV_QUOTE_NEEDED, names,
+	                        JOB_COLUMNS + COMMAND_COLUMNS, stream_rows, q);
 }
 
 status job_export_selected(struct request *r)

@@ -2,11 +2,10 @@
 #include "api/job_lookup.h"
 #include "api/jobs.h"
 #include "api/recording_lookup.h"
+#include "api/recording_unlink.h"
 #include "api/route.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "transfer/cache.h"
 
 static const struct schema_field body_fields[] = {
     {.name = "jobIds", .type = V_ARRAY, .flags = S_REQUIRED, .min = 1, .max = 200, .item = &selection_id},
@@ -35,18 +34,6 @@ status job_selection(struct request *r, const char *invalid, struct selection *s
 	                                 details(r, "hiddenIds", J_REF, sel->hidden, "jobIds", J_REF, sel->ids, NULL)});
 	r->rollback = true;
 	return reply_error(r, 404, "One or more recording jobs are not visible");
-}
-
-/* Files that a retry left without an owner go after the commit (03 T14). */
-static void remove_files(struct request *r, json_object *paths)
-{
-	for (size_t i = 0; i < json_object_array_length(paths); i++) {
-		const char *path = json_object_get_string(json_object_array_get_idx(paths, i)), *reason;
-		bool removed;
-
-		if (!cache_remove(r->mem, config_str(r->config, CFG_RECORDING_CACHE_DIR), path, &removed, &reason))
-			log_warn("replaced cache file %s stays: %s", path, reason);
-	}
 }
 
 /* ---- retry one --------------------------------------------------------------------------------------------------- */
@@ -98,7 +85,8 @@ static void audit_retry(struct request *r, json_object *job, json_object *before
 
 status job_retry_one(struct request *r)
 {
-	json_object *job, *before, *again, *recording, *other, *paths = json_new_array(r->mem);
+	json_object *job, *before, *again, *recording, *other;
+	struct unlink_list files = {0};
 	const char *reason, *file;
 	status s;
 
@@ -115,10 +103,8 @@ status job_retry_one(struct request *r)
 	if (s != ST_OK)
 		return s;
 	audit_retry(r, job, before, again, recording);
-	TRY(recording_commit(r));
-	if (file != NULL)
-		json_push_str(paths, file);
-	remove_files(r, paths);
+	unlink_add(r, &files, json_str_or(job, "recordingId", ""), file);
+	TRY(unlink_with_commit(r, &files));
 	return reply_data(r, 201, again);
 }
 
@@ -211,7 +197,7 @@ static json_object *job_list(struct request *r, json_object *jobs)
 }
 
 /* One unit of work; *failed and *reason tell which job it ended at. */
-static status retry_all(struct request *r, const struct selection *sel, json_object *again, json_object *paths,
+static status retry_all(struct request *r, const struct selection *sel, json_object *again, struct unlink_list *files,
                         const char **failed, const char **reason)
 {
 	for (size_t i = 0; i < json_object_array_length(sel->ids); i++) {
@@ -222,15 +208,15 @@ static status retry_all(struct request *r, const struct selection *sel, json_obj
 		*failed = json_object_get_string(json_object_array_get_idx(sel->ids, i));
 		TRY(job_retry(r, *failed, &job, &recording, &other, reason, &file));
 		json_push_ref(again, job);
-		if (file != NULL)
-			json_push_str(paths, file);
+		unlink_add(r, files, json_str_or(job, "recordingId", ""), file);
 	}
 	return ST_OK;
 }
 
 status job_bulk_retry(struct request *r)
 {
-	json_object *again = json_new_array(r->mem), *paths = json_new_array(r->mem), *reply = json_new_object(r->mem);
+	json_object *again = json_new_array(r->mem), *reply = json_new_object(r->mem);
+	struct unlink_list files = {0};
 	const char *failed = NULL, *reason = NULL;
 	struct selection sel;
 	int64_t count;
@@ -243,7 +229,7 @@ status job_bulk_retry(struct request *r)
 	if (!good)
 		return ST_OK;
 	TRY(recording_lock(r, selection_members(r, sel.docs, "recordingId")));
-	s = retry_all(r, &sel, again, paths, &failed, &reason);
+	s = retry_all(r, &sel, again, &files, &failed, &reason);
 	if (s == ST_CONFLICT || s == ST_NOT_FOUND) {
 		fail(r, 409, "", reason, JOB_COLLECTION,
 		     details(r, "jobIds", J_REF, sel.ids, "sourceJobId", J_STR, failed, NULL));
@@ -261,8 +247,7 @@ status job_bulk_retry(struct request *r)
 	                          .correlation = selection_numbered(r, "retryJobId", selection_members(r, again, "id")),
 	                          .details = details(r, "requestedCount", J_INT, sel.requested, "retriedCount", J_INT,
 	                                             count, "sourceJobIds", J_REF, sel.ids, NULL)});
-	TRY(recording_commit(r));
-	remove_files(r, paths);
+	TRY(unlink_with_commit(r, &files));
 	json_set_ref(reply, "data", again);
 	json_set_ref(reply, "meta", details(r, "retriedCount", J_INT, count, NULL));
 	return reply_json(r, 201, reply);

@@ -66,46 +66,105 @@ struct meter_stream {
 	uint64_t ticks;
 };
 
-static void add_event(struct buf *out, const void *ctx, json_object *frame)
+/*
+ * The events of all nodes, made once for all streams of a process (whose ticks come one after the other): a thousand
+ * nodes must not be listed again for each of fifty viewers. A frame may be seen this much later for it.
+ */
+#define SHARED_MS 500
+
+static struct {
+	void *mem;
+	int64_t made_ms; /* monotonic */
+	size_t count;
+	struct node_event {
+		json_object *node;
+		const char *text;
+		size_t len;
+	} * events;
+} shared;
+
+/* The frame's JSON as it was received; the demo node has one always. NULL: no frame. */
+static const char *frame_text(const void *ctx, const struct app *app, const char *id, int64_t now_ms)
 {
-	buf_puts(out, "event: meter\ndata: ");
-	buf_puts(out, json_compact(ctx, frame, NULL));
-	buf_puts(out, "\n\n");
+	json_object *frame;
+	char *text;
+
+	if (live_meter_get(app->live, ctx, id, &text, NULL) == ST_OK)
+		return text;
+	return meter_latest(ctx, app, id, now_ms, &frame) == ST_OK ? json_compact(ctx, frame, NULL) : NULL;
+}
+
+static void share_event(const struct app *app, json_object *node, int64_t now_ms)
+{
+	const char *frame = frame_text(shared.mem, app, json_str(node, "id"), now_ms);
+	struct node_event *e = &shared.events[shared.count];
+
+	if (frame == NULL)
+		return;
+	e->node = node;
+	e->text = mem_printf(shared.mem, "event: meter\ndata: %s\n\n", frame);
+	e->len = strlen(e->text);
+	shared.count++;
+}
+
+static status share_events(const struct app *app)
+{
+	int64_t mono_ms = clock_mono_ms(), now_ms = clock_now_ms();
+	json_object *nodes;
+	status st;
+
+	if (shared.mem != NULL && mono_ms - shared.made_ms < SHARED_MS)
+		return ST_OK;
+	talloc_free(shared.mem);
+	shared.mem = talloc_new(NULL);
+	shared.count = 0;
+	st = node_list(shared.mem, app, now_ms, &nodes);
+	if (st != ST_OK) {
+		talloc_free(shared.mem);
+		shared.mem = NULL;
+		return st;
+	}
+	shared.events = mem_array(shared.mem, struct node_event, json_object_array_length(nodes) + 1);
+	for (size_t i = 0; i < json_object_array_length(nodes); i++)
+		share_event(app, json_object_array_get_idx(nodes, i), now_ms);
+	shared.made_ms = mono_ms;
+	return ST_OK;
 }
 
 /* The frames of all nodes in the scope of p. */
 static status add_events(const void *ctx, struct app *app, const struct principal *p, struct buf *out)
 {
-	int64_t now_ms = clock_now_ms();
-	json_object *nodes, *frame;
+	bool all = scope_is_total(&p->scope);
 
-	TRY(node_list(ctx, app, now_ms, &nodes));
-	for (size_t i = 0; i < json_object_array_length(nodes); i++) {
-		json_object *node = json_object_array_get_idx(nodes, i);
-
-		if (node_in_scope(ctx, &p->scope, node) &&
-		    meter_latest(ctx, app, json_str(node, "id"), now_ms, &frame) == ST_OK)
-			add_event(out, ctx, frame);
-	}
+	TRY(share_events(app));
+	for (size_t i = 0; i < shared.count; i++)
+		if (all || node_in_scope(ctx, &p->scope, shared.events[i].node))
+			buf_add(out, shared.events[i].text, shared.events[i].len);
 	return ST_OK;
 }
 
 /*
  * One tick. Session, permission and scope are read anew each time: a revoked session or a removed grant ends the
- * frames at once (09 D-110). While the store is away nothing is sent, for nothing can be decided.
+ * frames at once (09 D-110). While the store is away, and what was last known is too old, nothing
+ * is sent, for nothing can be decided.
  */
 static bool stream_tick(struct app *app, void *state, struct buf *out)
 {
 	struct meter_stream *s = state;
 	void *ctx = talloc_new(NULL);
 	struct principal p;
-	status st = principal_from_session(ctx, app->store, app->config, s->token, clock_now_ms(), &p);
-	bool allowed = st != ST_OK || principal_may(&p, PERM_NODE_READ);
+	bool allowed;
+	status st;
+
+	store_degrade_begin(app->store, true);
+	st = principal_from_session(ctx, app->store, app->config, s->token, clock_now_ms(), &p);
+	allowed = st != ST_OK || principal_may(&p, PERM_NODE_READ);
 
 	if (st == ST_OK && allowed)
 		st = add_events(ctx, app, &p, out);
 	if (st != ST_OK)
 		log_debug("meter stream: no frames in tick %llu: %s", (unsigned long long)s->ticks, status_name(st));
+	store_degrade_begin(app->store, false);
 	s->ticks++;
 	talloc_free(ctx);
 	return allowed;

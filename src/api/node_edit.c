@@ -101,7 +101,7 @@ static const struct schema_field enroll_fields[] = {
     {.name = "runtime", .type = V_OBJECT, .sub = &node_runtime_schema},
     {.name = "tags", .type = V_ARRAY, .max = 32, .item = &tag_item, .dflt = "[]"},
 };
-static const struct schema enroll_schema = SCHEMA(enroll_fields, S_STRICT, NULL);
+const struct schema node_enroll_schema = SCHEMA(enroll_fields, S_STRICT, NULL);
 
 static const struct schema_field moved_fields[] = {
     TEXT("building", S_NULLABLE, 120),
@@ -158,39 +158,43 @@ static const char *store_reason(status st, const char *otherwise)
 	return st == ST_UNAVAILABLE ? "database_unavailable" : otherwise;
 }
 
-/* The "node snapshot" of 02 8. */
-static json_object *node_snapshot(struct request *r, json_object *node)
+json_object *node_snapshot(const void *ctx, json_object *node)
 {
 	static const char *const keys[] = {"agentVersion", "alias", "audioDefaults", "hostname", "ipAddresses",
 	                                   "location",     "notes", "runtime",       "status",   "tags"};
-	json_object *o = json_new_object(r->mem), *interfaces = json_array(node, "interfaces");
+	json_object *o = json_new_object(ctx), *interfaces = json_array(node, "interfaces");
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		json_set_ref(o, keys[i], json_get(node, keys[i]));
 	json_set_int(o, "interfaces", interfaces != NULL ? (int64_t)json_object_array_length(interfaces) : 0);
-	json_set_ref(o, "recordingCapacity", node_capacity(r->mem, node));
+	json_set_ref(o, "recordingCapacity", node_capacity(ctx, node));
 	return o;
 }
 
-/* A new credential: the document for the store, and its envelope with the clear token for the one answer. */
-static json_object *new_credential(struct request *r, const char *node_id, json_object **envelope)
+json_object *node_new_credential(const void *ctx, int64_t now_ms, const char *node_id, const char *created_by,
+                                 json_object **envelope)
 {
-	json_object *doc = json_new_object(r->mem);
-	const char *token = crypto_token(r->mem, "rakkr_node_");
+	json_object *doc = json_new_object(ctx);
+	const char *token = crypto_token(ctx, "rakkr_node_");
 	char hash[SHA256_HEX_SIZE], id[UUID_SIZE];
 
 	crypto_sha256_hex(hash, token, strlen(token));
 	uuid_v4(id);
-	json_set_iso(doc, "createdAt", r->now_ms);
+	json_set_iso(doc, "createdAt", now_ms);
 	json_set_str(doc, "id", id);
 	json_set_str(doc, "nodeId", node_id);
-	json_set_str(doc, "tokenPrefix", mem_strndup(r->mem, token, TOKEN_PREFIX_CHARS));
-	*envelope = json_clone(r->mem, doc);
+	json_set_str(doc, "tokenPrefix", mem_strndup(ctx, token, TOKEN_PREFIX_CHARS));
+	*envelope = json_clone(ctx, doc);
 	json_set_str(*envelope, "token", token);
 	json_set_str(doc, "tokenHash", hash);
-	if (text_is_uuid(r->who.id))
-		json_set_str(doc, "createdByUserId", r->who.id);
+	if (created_by != NULL && text_is_uuid(created_by))
+		json_set_str(doc, "createdByUserId", created_by);
 	return doc;
+}
+
+static json_object *new_credential(struct request *r, const char *node_id, json_object **envelope)
+{
+	return node_new_credential(r->mem, r->now_ms, node_id, r->who.id, envelope);
 }
 
 /* 201 {"data":{"credential","node"}}. */
@@ -262,20 +266,19 @@ static void complete_interface(json_object *interface)
 	json_object_object_add(interface, "channels", channels);
 }
 
-/* Turns the checked body into the document of a new node. */
-static json_object *new_node(struct request *r, json_object *input)
+json_object *node_new(const void *ctx, int64_t now_ms, json_object *input)
 {
-	json_object *node = json_clone(r->mem, input), *interfaces = json_array(node, "interfaces");
+	json_object *node = json_clone(ctx, input), *interfaces = json_array(node, "interfaces");
 	json_object *audio = json_object_at(node, "audioDefaults");
 
 	for (size_t i = 0; i < json_object_array_length(interfaces); i++)
 		complete_interface(json_object_array_get_idx(interfaces, i));
 	if (audio != NULL && json_object_object_length(audio) == 0)
 		json_object_object_del(node, "audioDefaults");
-	json_set_iso(node, "createdAt", r->now_ms);
-	json_set_iso(node, "enrolledAt", r->now_ms);
-	json_set_iso(node, "updatedAt", r->now_ms);
-	json_set_str(node, "id", id_new(r->mem, "node_"));
+	json_set_iso(node, "createdAt", now_ms);
+	json_set_iso(node, "enrolledAt", now_ms);
+	json_set_iso(node, "updatedAt", now_ms);
+	json_set_str(node, "id", id_new(ctx, "node_"));
 	json_set_str(node, "status", "offline");
 	return node;
 }
@@ -285,10 +288,10 @@ status node_enroll(struct request *r)
 	json_object *body, *input, *issues, *envelope, *stored;
 
 	TRY(req_json(r, &body, NULL));
-	if (!schema_check(r->mem, &enroll_schema, body, &input, &issues))
+	if (!schema_check(r->mem, &node_enroll_schema, body, &input, &issues))
 		return fail_issues(r, "Invalid node enrollment", issues, "invalid_request", TARGET("node", NULL, NULL),
 		                   NULL);
-	json_object *node = new_node(r, input);
+	json_object *node = node_new(r->mem, r->now_ms, input);
 	json_object *credential = new_credential(r, json_str(node, "id"), &envelope);
 	const char *alias = json_str(node, "alias");
 	status st = store_node_enroll(r->store, r->mem, node, credential, &stored);
@@ -299,7 +302,7 @@ status node_enroll(struct request *r)
 		            TARGET("node", NULL, alias), NULL);
 	node = node_wire(r->mem, r->app, r->now_ms, stored);
 	audit_add(r, &(struct audit){.target = TARGET("node", json_str(node, "id"), alias),
-	                             .after = node_snapshot(r, node),
+	                             .after = node_snapshot(r->mem, node),
 	                             .details = credential_details(r, envelope)});
 	return reply_credential(r, envelope, node);
 }
@@ -378,7 +381,7 @@ status node_update(struct request *r)
 		return fail(r, 503, "Node update unavailable", store_reason(st, "node_update_failed"), target, NULL);
 	target.name = json_str(after, "alias");
 	audit_add(
-	    r, &(struct audit){.target = target, .before = node_snapshot(r, before), .after = node_snapshot(r, after)});
+	    r, &(struct audit){.target = target, .before = node_snapshot(r->mem, before), .after = node_snapshot(r->mem, after)});
 	return reply_data(r, 200, after);
 }
 
@@ -462,8 +465,8 @@ status node_rotate(struct request *r)
 	/* The old token must not be taken from memory either while the database is away. */
 	live_credential_forget_node(r->live, id);
 	audit_add(r, &(struct audit){.target = TARGET("node", id, json_str(node, "alias")),
-	                             .before = node_snapshot(r, node),
-	                             .after = node_snapshot(r, node),
+	                             .before = node_snapshot(r->mem, node),
+	                             .after = node_snapshot(r->mem, node),
 	                             .details = credential_details(r, envelope)});
 	return reply_credential(r, envelope, node);
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/liveness.h"
+#include "store/beats.h"
 
 #include <string.h>
 
@@ -38,6 +39,7 @@ json_object *node_wire(const void *ctx, const struct app *app, int64_t now_ms, j
 {
 	json_object *node = model_public(ctx, &model_nodes, stored);
 
+	beats_overlay(app, node);
 	if (is_stored_demo(app, node))
 		json_set_iso(node, "lastSeenAt", live_started_ms(app->live));
 	else if (node_is_stale(app, now_ms, node))

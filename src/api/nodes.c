@@ -1,5 +1,6 @@
 #include "api/nodes.h"
 
+#include "api/lifecycle.h"
 #include "api/listen.h"
 #include "api/node_edit.h"
 #include "api/node_filter.h"
@@ -294,6 +295,8 @@ const struct route nodes_routes[] = {
     NODE_ROW("GET", "/api/v1/nodes/:nodeId/actions", PERM_NODE_READ, "nodes.actions.read", node_actions),
     NODE_ROW("GET", "/api/v1/nodes/:nodeId/lifecycle-jobs", PERM_NODE_READ, "nodes.lifecycle_jobs.read",
              node_lifecycle_jobs),
+    NODE_ROW("POST", "/api/v1/nodes/:nodeId/lifecycle/:action", PERM_NODE_MANAGE, "nodes.lifecycle.run",
+             node_lifecycle_run),
     {"POST", "/api/v1/nodes/enroll", GUARD_USER, PERM_NODE_MANAGE, "nodes.enroll", .target_type = "node",
      .handler = node_enroll},
     NODE_ROW("PATCH", "/api/v1/nodes/:nodeId", PERM_NODE_MANAGE, "nodes.update", node_update),

@@ -1,13 +1,7 @@
-/* OpenID Connect sign-in (contract 01 14; rows 41-46). */
-#include "access/oidc.h"
+/* OpenID Connect: configuration, actions, discovery; the table of all its routes (contract 01 14; rows 41-46). */
+#include "access/oidc_discovery.h"
+#include "api/oidc_flow.h"
 #include "api/route.h"
-#include "api/session.h"
-#include "base/clock.h"
-#include "base/crypto.h"
-#include "base/mem.h"
-#include "base/text.h"
-
-#include <string.h>
 
 #define AUTH TARGET("auth", NULL, NULL)
 #define OIDC_PATH "/api/v1/auth/oidc"
@@ -82,104 +76,38 @@ static status discovery_actions(struct request *r)
 	return reply_actions(r, &o, actions);
 }
 
-/* ---- failures ---------------------------------------------------------------------------------------------------- */
+/* ---- discovery --------------------------------------------------------------------------------------------------- */
 
-static int status_of(const char *reason)
+static status discovery_succeeded(struct request *r, const struct oidc_provider *p)
 {
-	if (strcmp(reason, "oidc_disabled") == 0)
-		return 404;
-	if (strcmp(reason, "oidc_not_configured") == 0 || strcmp(reason, "oidc_state_invalid") == 0)
-		return 400;
-	return 502;
-}
+	json_object *data = json_new_object(r->mem);
 
-/*
- * {"error","reason"} with the status of the reason, and the route's failed event. What was written stays: a state that
- * a refused callback presented is used up.
- */
-static status refuse(struct request *r, const char *text, const char *reason)
-{
-	audit_add(r, &(struct audit){.outcome = "failed", .reason = reason, .target = AUTH});
-	return reply_json(r, status_of(reason), details(r, "error", J_STR, text, "reason", J_STR, reason, NULL));
+	json_set_str(data, "authorizationEndpoint", p->authorization_endpoint);
+	json_set_str(data, "issuer", p->issuer);
+	json_set_str(data, "jwksUri", p->jwks_uri);
+	json_set_str(data, "tokenEndpoint", p->token_endpoint);
+	json_set_str_opt(data, "userinfoEndpoint", p->userinfo_endpoint);
+	audit_ok(r, AUTH,
+	         details(r, "hasAuthorizationEndpoint", J_BOOL, 1, "hasJwksUri", J_BOOL, 1, "hasTokenEndpoint", J_BOOL,
+	                 1, "issuer", J_STR, p->issuer, NULL));
+	return reply_data(r, 200, data);
 }
-
-/* ---- discovery, login, callback ---------------------------------------------------------------------------------- */
 
 static status discovery(struct request *r)
 {
-	const char *reason;
+	struct oidc_provider provider;
+	struct oidc_visit visit;
+	const char *reason, *text;
 	struct oidc o;
 
 	oidc_load(r->mem, r->config, &o);
 	reason = oidc_unavailable(&o);
-	if (reason == NULL)
-		return refuse(r, "OIDC discovery failed", "unknown_oidc_error");
-	return refuse(r, o.enabled ? "OIDC is not configured" : "OIDC is disabled", reason);
-}
-
-static status oidc_login(struct request *r)
-{
-	const char *reason;
-	struct oidc o;
-
-	oidc_load(r->mem, r->config, &o);
-	reason = oidc_unavailable(&o);
-	return refuse(r, "OIDC login unavailable", reason != NULL ? reason : "unknown_oidc_error");
-}
-
-/* Value of a cookie of the request, NULL if it has none of that name. */
-static const char *cookie(struct request *r, const char *name)
-{
-	const char *all = req_header(r, "cookie");
-	size_t n = strlen(name);
-	char *save = NULL;
-
-	if (all == NULL)
-		return NULL;
-	for (char *one = strtok_r(mem_strdup(r->mem, all), ";", &save); one != NULL; one = strtok_r(NULL, ";", &save)) {
-		one += strspn(one, " \t");
-		if (strncmp(one, name, n) == 0 && one[n] == '=')
-			return one + n + 1;
-	}
-	return NULL;
-}
-
-/* Takes the saved state out of the store: single use, also when it has expired. ST_NOT_FOUND: none in force. */
-static status state_consume(struct request *r, const char *state, json_object **saved)
-{
-	char hash[SHA256_HEX_SIZE];
-	int64_t expires = 0;
-	struct query q;
-	struct page page;
-
-	crypto_sha256_hex(hash, state, strlen(state));
-	query_init(&q);
-	query_where(&q, "stateHash", Q_EQ, hash);
-	TRY(store_remove(r->store, r->mem, &model_oidc_states, &q, &page));
-	if (page.count == 0)
-		return ST_NOT_FOUND;
-	*saved = json_object_array_get_idx(page.docs, 0);
-	if (!clock_parse(json_str_or(*saved, "expiresAt", ""), CLOCK_ISO_Z, &expires) || expires <= r->now_ms)
-		return ST_NOT_FOUND;
-	return ST_OK;
-}
-
-static status oidc_callback(struct request *r)
-{
-	const char *state = req_query(r, "state"), *expected = cookie(r, "rakkr_oidc_state"), *reason;
-	json_object *saved;
-	struct oidc o;
-	status st = ST_NOT_FOUND;
-
-	session_clear_state_cookie(r);
-	/* A wrong cookie does not use up the state. */
-	if (state != NULL && state[0] != '\0' && expected != NULL && crypto_equal(state, expected))
-		st = state_consume(r, state, &saved);
-	if (st == ST_NOT_FOUND)
-		return refuse(r, "OIDC callback state is invalid", "oidc_state_invalid");
-	oidc_load(r->mem, r->config, &o);
-	reason = oidc_unavailable(&o);
-	return refuse(r, "OIDC callback failed", st == ST_OK && reason != NULL ? reason : "unknown_oidc_error");
+	if (reason != NULL)
+		return oidc_refuse(r, o.enabled ? "OIDC is not configured" : "OIDC is disabled", reason);
+	oidc_visit_begin(&visit, &o, r->config);
+	reason = oidc_discovery_read(r->mem, &visit, &provider, &text);
+	oidc_visit_end(&visit);
+	return reason != NULL ? oidc_refuse(r, text, reason) : discovery_succeeded(r, &provider);
 }
 
 #define PUBLIC_ROUTE(path_, action_, handler_)                                                                         \

@@ -4,10 +4,10 @@
  */
 #include "api/job_lookup.h"
 #include "api/recording_lookup.h"
+#include "api/recording_unlink.h"
 #include "api/recordings.h"
 #include "api/route.h"
 #include "api/selection.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "transfer/cache.h"
@@ -30,15 +30,9 @@ static bool file_exists(struct request *r, json_object *doc)
 	       cache_locate(r->mem, cache_root(r), json_str(doc, "cachePath"), &file, &relative, &size, &reason);
 }
 
-/* After the commit nobody can be told any more: a file that stays is reported to the log. */
-static void remove_file(struct request *r, json_object *doc)
+static void add_file(struct request *r, json_object *doc, struct unlink_list *files)
 {
-	const char *reason;
-	bool removed;
-
-	if (recording_has_file(doc) &&
-	    !cache_remove(r->mem, cache_root(r), json_str(doc, "cachePath"), &removed, &reason))
-		log_warn("file of deleted recording %s stays: %s", json_str_or(doc, "id", ""), reason);
+	unlink_add(r, files, json_str_or(doc, "id", ""), json_str(doc, "cachePath"));
 }
 
 static status end_all(struct request *r, const struct model *m, const char *id, const char *const *states, size_t count,
@@ -94,6 +88,7 @@ static status remove_row(struct request *r, const char *id, json_object **doc)
 status recording_delete(struct request *r)
 {
 	const char *id = req_param(r, "recordingId");
+	struct unlink_list files = {0};
 	json_object *doc;
 	status s = recording_find(r, id, &doc);
 
@@ -113,8 +108,8 @@ status recording_delete(struct request *r)
 	                          .details = details(r, "cacheDeleted", J_BOOL, file_exists(r, doc), "cached", J_BOOL,
 	                                             recording_has_file(doc), "source", J_STR, json_str(doc, "source"),
 	                                             "status", J_STR, json_str(doc, "status"), NULL)});
-	TRY(recording_commit(r));
-	remove_file(r, doc);
+	add_file(r, doc, &files);
+	TRY(unlink_with_commit(r, &files));
 	return reply_empty(r, 204);
 }
 
@@ -161,17 +156,20 @@ static status reply_deleted(struct request *r, const struct selection *sel, json
 {
 	int64_t count = (int64_t)json_object_array_length(removed), files = 0;
 	json_object *reply = json_new_object(r->mem);
+	struct unlink_list paths = {0};
 
-	for (size_t i = 0; i < json_object_array_length(removed); i++)
-		files += file_exists(r, json_object_array_get_idx(removed, i));
+	for (size_t i = 0; i < json_object_array_length(removed); i++) {
+		json_object *doc = json_object_array_get_idx(removed, i);
+
+		files += file_exists(r, doc);
+		add_file(r, doc, &paths);
+	}
 	audit_add(r, &(struct audit){.target = RECORDING_COLLECTION,
 	                             .before = details(r, "recordings", J_REF, removed, NULL),
 	                             .correlation = selection_numbered(r, "recordingId", sel->ids),
 	                             .details = details(r, "cacheDeletedCount", J_INT, files, "requestedCount", J_INT,
 	                                                sel->requested, "deletedCount", J_INT, count, NULL)});
-	TRY(recording_commit(r));
-	for (size_t i = 0; i < json_object_array_length(removed); i++)
-		remove_file(r, json_object_array_get_idx(removed, i));
+	TRY(unlink_with_commit(r, &paths));
 	json_set_ref(reply, "data", removed);
 	json_set_ref(reply, "meta", details(r, "cacheDeletedCount", J_INT, files, "deletedCount", J_INT, count, NULL));
 	return reply_json(r, 200, reply);

@@ -33,6 +33,18 @@ static const char *const columns[] = {"id",
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 enum { SNIPPETS_COLUMN = 3, TAGS_COLUMN = 5 };
 
+static void add_row(struct csv *csv, const void *ctx, json_object *doc)
+{
+	csv_row(csv);
+	for (size_t k = 0; k < COLUMNS; k++) {
+		if (k == SNIPPETS_COLUMN || k == TAGS_COLUMN)
+			csv_joined(csv, ctx, json_array(doc, columns[k]),
+			           k == TAGS_COLUMN ? TAG_SEPARATOR : SNIPPET_SEPARATOR);
+		else
+			csv_member(csv, ctx, doc, columns[k]);
+	}
+}
+
 static status reply_csv(struct request *r, json_object *docs)
 {
 	struct buf *out = mem_new(r->mem, struct buf);
@@ -41,34 +53,44 @@ static status reply_csv(struct request *r, json_object *docs)
 	buf_init(out, r->mem);
 	csv_init(&csv, out, CSV_QUOTE_NEEDED);
 	csv_header(&csv, columns, COLUMNS);
-	for (size_t i = 0; i < json_object_array_length(docs); i++) {
-		json_object *doc = json_object_array_get_idx(docs, i);
-
-		csv_row(&csv);
-		for (size_t k = 0; k < COLUMNS; k++) {
-			if (k == SNIPPETS_COLUMN || k == TAGS_COLUMN)
-				csv_joined(&csv, r->mem, json_array(doc, columns[k]),
-				           k == TAGS_COLUMN ? TAG_SEPARATOR : SNIPPET_SEPARATOR);
-			else
-				csv_member(&csv, r->mem, doc, columns[k]);
-		}
-	}
+	for (size_t i = 0; i < json_object_array_length(docs); i++)
+		add_row(&csv, r->mem, json_object_array_get_idx(docs, i));
 	return csv_reply(r, csv_file_name(r, "rakkr-recordings", true), out, false);
 }
 
+static bool stream_row(void *state, json_object *doc)
+{
+	struct csv_stream *s = state;
+	void *ctx = talloc_new(NULL);
+
+	add_row(&s->csv, ctx, doc);
+	talloc_free(ctx);
+	return csv_stream_row(s);
+}
+
+static status stream_rows(struct csv_stream *s, void *query)
+{
+	return store_each(s->r->store, &model_recordings, query, stream_row, s);
+}
+
+/* The library may be of any size: it is counted for the audit event, then read while it is sent. */
 status recording_export(struct request *r)
 {
 	json_object *filters, *issues;
-	struct query q;
+	struct query *q = mem_new(r->mem, struct query), counting;
 	struct page page;
 
 	if (!recording_filters(r, &filters, &issues))
 		return reply_issues(r, "Invalid recording filters", issues);
-	TRY(recording_query(r, filters, &q));
-	TRY(store_list(r->store, r->mem, &model_recordings, &q, &page));
+	TRY(recording_query(r, filters, q));
+	counting = *q;
+	counting.limit = 0;
+	counting.want_total = true;
+	TRY(store_list(r->store, r->mem, &model_recordings, &counting, &page));
 	audit_ok(r, RECORDING_COLLECTION,
-	         details(r, "exportedCount", J_INT, (int64_t)page.count, "filters", J_REF, filters, NULL));
-	return reply_csv(r, page.docs);
+	         details(r, "exportedCount", J_INT, page.total, "filters", J_REF, filters, NULL));
+	return csv_stream_reply(r, csv_file_name(r, "rakkr-recordings", true), false, CSV_QUOTE_NEEDED, columns, COLUMNS,
+	                        stream_rows, q);
 }
 
 static const struct schema_field body_fields[] = {

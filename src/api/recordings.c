@@ -174,6 +174,7 @@ static const struct facet {
     {"trackGroups", "trackGroupId"},
     {"uploadPolicies", "uploadPolicyId"},
 };
+#define FACETS (sizeof(facets) / sizeof(facets[0]))
 
 static int compare_facets(const void *a, const void *b)
 {
@@ -187,18 +188,19 @@ static int compare_facets(const void *a, const void *b)
 
 static status read_facets(struct request *r)
 {
-	json_object *data = json_new_object(r->mem);
+	json_object *data = json_new_object(r->mem), *values[FACETS];
+	const char *fields[FACETS];
 	struct query q;
 	struct page page;
 
 	query_init(&q);
 	TRY(recording_scope(r, &q.scope));
-	for (size_t i = 0; i < sizeof(facets) / sizeof(facets[0]); i++) {
-		json_object *values;
-
-		TRY(store_count_by(r->store, r->mem, &model_recordings, &q, facets[i].field, &values));
-		json_object_array_sort(values, compare_facets);
-		json_set_ref(data, facets[i].name, values);
+	for (size_t i = 0; i < FACETS; i++)
+		fields[i] = facets[i].field;
+	TRY(store_counts(r->store, r->mem, &model_recordings, &q, fields, FACETS, values));
+	for (size_t i = 0; i < FACETS; i++) {
+		json_object_array_sort(values[i], compare_facets);
+		json_set_ref(data, facets[i].name, values[i]);
 	}
 	q.limit = 0;
 	q.want_total = true;

@@ -182,7 +182,7 @@ static json_object *actor_of(const struct principal *who)
 		json_set_ref(actor, "roles", who->roles);
 	else
 		json_object_object_add(actor, "roles", json_object_new_array());
-	json_set_str(actor, "type", who->kind == WHO_NODE ? "node" : "user");
+	json_set_str(actor, "type", who->kind == WHO_NODE ? "node" : who->kind == WHO_SYSTEM ? "system" : "user");
 	return actor;
 }
 

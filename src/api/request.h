@@ -13,6 +13,7 @@
 #include "store/live.h"
 #include "store/store.h"
 
+struct request;
 struct route;
 
 struct header {
@@ -22,6 +23,7 @@ struct header {
 enum reply_kind {
 	REPLY_BODY,	/* status + headers + body (may be empty) */
 	REPLY_FILE,	/* status + headers; nginx sends the file (X-Accel-Redirect) */
+	REPLY_PRODUCED,	/* status + headers; the body is made while it is sent, its length is not known before */
 	REPLY_STREAM,	/* server-sent events: the stream process goes on with r->reply.stream */
 };
 
@@ -37,6 +39,10 @@ struct reply {
 	/* REPLY_STREAM: called once a second until it returns false or the client is gone; appends bytes to out. */
 	bool (*stream)(struct app *app, void *state, struct buf *out);
 	void *stream_state;	  /* owned by r->mem */
+	/* REPLY_PRODUCED: called once, after the commit; gives the body to put() in pieces. put() is false when the client
+	   is gone. False: it cannot go on; the connection is broken off, so that nobody takes the half for the whole. */
+	bool (*produce)(struct request *r, bool (*put)(struct request *r, const char *data, size_t n));
+	void *produce_state; /* owned by r->mem */
 };
 
 struct request {

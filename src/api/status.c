@@ -28,6 +28,8 @@ static status readyz(struct request *r)
 	json_set_bool(body, "ok", ready);
 	if (!ready)
 		json_set_str(body, "reason", reason != NULL ? reason : "database_unavailable");
+	if (!ready && live_read(r->live, LIVE_DATABASE_DOWN) != 0)
+		json_set_iso(body, "since", live_read(r->live, LIVE_DATABASE_DOWN_SINCE));
 	return reply_json(r, ready ? 200 : 503, body);
 }
 

@@ -39,6 +39,8 @@ static const struct config_row rows[CFG_KEY_COUNT] = {
 [CFG_SOCKET_GROUP] = {"RAKKR_SOCKET_GROUP", CONFIG_STR, NULL, 0, 0, "Group that may connect to the sockets; the front server's."},
 [CFG_LOG_LEVEL] = {"RAKKR_LOG_LEVEL", CONFIG_STR, "info", 0, 0, "\"error\", \"warn\", \"info\" or \"debug\"."},
 [CFG_SHUTDOWN_SECONDS] = {"RAKKR_SHUTDOWN_SECONDS", CONFIG_INT, "30", 1, 3600, "How long requests in flight may take at a stop before they are cut."},
+[CFG_AUDIT_READS] = {"RAKKR_AUDIT_READS", CONFIG_STR, "relaxed", 0, 0, "\"strict\": audit events of allowed reads, too, are on disk before the answer, not only up to a second later."},
+[CFG_AUDIT_RETENTION_DAYS] = {"RAKKR_AUDIT_RETENTION_DAYS", CONFIG_INT, "0", 0, 36500, "Audit events older than this many days are deleted; 0 = never."},
 [CFG_MAX_NODES_LIVE] = {"RAKKR_LIVE_NODES", CONFIG_INT, "1024", 1, 65536, "Nodes whose meters and audio are kept in shared memory."},
 [CFG_MAX_UPLOAD_BYTES] = {"RAKKR_MAX_UPLOAD_BYTES", CONFIG_INT, "8589934592", 1, INT64_MAX, "Largest recording file accepted; the front server's limit must match."},
 [CFG_MAX_JSON_BYTES] = {"RAKKR_MAX_JSON_BYTES", CONFIG_INT, "4194304", 1024, 1073741824, "Largest JSON body accepted."},
@@ -52,6 +54,10 @@ static const struct config_row rows[CFG_KEY_COUNT] = {
 [CFG_LOCAL_ACCESS_POLICIES] = {"RAKKR_LOCAL_ACCESS_POLICIES", CONFIG_STR, NULL, 0, 0, "Access policies used while none are stored: JSON array."},
 [CFG_DEV_DEFAULT_PASSWORD] = {"RAKKR_DEV_DEFAULT_PASSWORD", CONFIG_FLAG, "0", 0, 0, "\"1\" accepts the published development password of the built-in administrator. Never on a network."},
 [CFG_PASSWORD_FORMAT] = {"RAKKR_PASSWORD_FORMAT", CONFIG_STR, "argon2id", 0, 0, "Form of new password hashes: \"argon2id\", or \"scrypt\" for a site that may go back to the earlier controller."},
+[CFG_ARGON2_MEMORY_KIB] = {"RAKKR_ARGON2_MEMORY_KIB", CONFIG_INT, "27648", 64, 262144, "Memory of new argon2id hashes, in KiB. With the default, one check takes about 50 milliseconds. Hashes of another cost are renewed when their owner signs in."},
+[CFG_ARGON2_PASSES] = {"RAKKR_ARGON2_PASSES", CONFIG_INT, "2", 1, 32, "Passes over that memory."},
+[CFG_LOGIN_ATTEMPTS] = {"RAKKR_LOGIN_ATTEMPTS", CONFIG_INT, "10", 0, 1000000, "Wrong passwords that an account takes in RAKKR_LOGIN_WINDOW_SECONDS before sign-ins are refused until the window ends; a client address may make ten times as many over all accounts. 0 = no limit."},
+[CFG_LOGIN_WINDOW] = {"RAKKR_LOGIN_WINDOW_SECONDS", CONFIG_INT, "60", 1, 86400, "Length of that window."},
 [CFG_OIDC_ENABLED] = {"RAKKR_OIDC_ENABLED", CONFIG_STR, NULL, 0, 0, "\"1\", \"on\", \"true\" or \"yes\" turns OpenID Connect sign-in on."},
 [CFG_OIDC_ISSUER] = {"RAKKR_OIDC_ISSUER", CONFIG_STR, NULL, 0, 0, "Issuer URL of the provider."},
 [CFG_OIDC_AZURE_TENANT_ID] = {"RAKKR_OIDC_AZURE_TENANT_ID", CONFIG_STR, NULL, 0, 0, "Entra tenant; gives the issuer when that is unset."},
@@ -59,6 +65,8 @@ static const struct config_row rows[CFG_KEY_COUNT] = {
 [CFG_OIDC_CLIENT_SECRET] = {"RAKKR_OIDC_CLIENT_SECRET", CONFIG_STR, NULL, 0, 0, "Client secret; unset for a public client."},
 [CFG_OIDC_REDIRECT_URI] = {"RAKKR_OIDC_REDIRECT_URI", CONFIG_STR, NULL, 0, 0, "Redirect URI registered at the provider."},
 [CFG_OIDC_SCOPES] = {"RAKKR_OIDC_SCOPES", CONFIG_STR, "openid profile email", 0, 0, "Scopes asked for."},
+[CFG_OIDC_CA_FILE] = {"RAKKR_OIDC_CA_FILE", CONFIG_STR, NULL, 0, 0, "PEM file of the certification authorities that the provider's certificate is checked with, instead of the system's."},
+[CFG_OIDC_ALLOW_INSECURE] = {"RAKKR_OIDC_ALLOW_INSECURE", CONFIG_FLAG, "0", 0, 0, "\"1\" allows a provider at an http URL of this machine (localhost, 127.0.0.1, [::1]), for tests."},
 [CFG_RECORDINGS_PATH] = {"RAKKR_RECORDING_METADATA_STORE_PATH", CONFIG_STR, "data/recordings-metadata.json", 0, 0, "Recordings (without a database)."},
 [CFG_JOBS_PATH] = {"RAKKR_RECORDING_JOB_STORE_PATH", CONFIG_STR, "data/recording-jobs.json", 0, 0, "Recording jobs (without a database)."},
 [CFG_SCHEDULES_PATH] = {"RAKKR_SCHEDULE_STORE_PATH", CONFIG_STR, "data/schedules.json", 0, 0, "Schedules (without a database)."},
@@ -80,6 +88,9 @@ static const struct config_row rows[CFG_KEY_COUNT] = {
 [CFG_OIDC_STATES_PATH] = {"RAKKR_OIDC_STATE_STORE_PATH", CONFIG_STR, NULL, 0, 0, "OpenID Connect sign-ins under way (without a database). Default: oidc-states.json in RAKKR_DATA_DIR."},
 [CFG_AUDIT_PATH] = {"RAKKR_AUDIT_STORE_PATH", CONFIG_STR, NULL, 0, 0, "Audit events, JSON lines (without a database). Default: audit-events.jsonl in RAKKR_DATA_DIR."},
 [CFG_RECORDING_CACHE_DIR] = {"RAKKR_RECORDING_CACHE_DIR", CONFIG_STR, "data/recordings", 0, 0, "Directory of the recording files."},
+[CFG_ORPHAN_SWEEP] = {"RAKKR_ORPHAN_SWEEP", CONFIG_STR, "log", 0, 0, "Cache files without a recording: \"log\" names them in the log, \"remove\" removes them, \"off\" does not look for them."},
+[CFG_ORPHAN_AGE_SECONDS] = {"RAKKR_ORPHAN_AGE_SECONDS", CONFIG_INT, "86400", 0, 31536000, "Age from which on such a file counts."},
+[CFG_ORPHAN_SWEEP_INTERVAL] = {"RAKKR_ORPHAN_SWEEP_INTERVAL_SECONDS", CONFIG_INT, "86400", 1, 31536000, "Seconds between two searches for them."},
 [CFG_AUDIO_PREVIEW_MAX_BYTES] = {"RAKKR_AUDIO_PREVIEW_MAX_BYTES", CONFIG_INT, "67108864", 1, INT64_MAX, "Most decoded audio read for one waveform preview of a compressed file."},
 [CFG_AUDIO_TOOL_TIMEOUT_MS] = {"RAKKR_AUDIO_TOOL_TIMEOUT_MS", CONFIG_INT, "15000", 1, INT_MAX_, "Time limit of ffprobe and ffmpeg, in milliseconds."},
 [CFG_FFMPEG_COMMAND] = {"RAKKR_FFMPEG_COMMAND", CONFIG_STR, "ffmpeg", 0, 0, "Decoder for waveform previews."},
@@ -97,7 +108,12 @@ static const struct config_row rows[CFG_KEY_COUNT] = {
 [CFG_JOB_LEASE_RUNNER_INTERVAL] = {"RAKKR_RECORDING_JOB_LEASE_RUNNER_INTERVAL_SECONDS", CONFIG_INT, "10", 1, 86400, "Seconds between those passes."},
 [CFG_NODE_OFFLINE_AFTER] = {"RAKKR_NODE_OFFLINE_AFTER_SECONDS", CONFIG_INT, "120", 0, INT_MAX_, "Seconds without a heartbeat after which a node counts as offline; 0 = never."},
 [CFG_METER_HISTORY_LIMIT] = {"RAKKR_METER_HISTORY_LIMIT", CONFIG_INT, "600", 1, 100000, "Meter frames kept for each node."},
+[CFG_ANSIBLE_RUNNER_URL] = {"RAKKR_ANSIBLE_RUNNER_URL", CONFIG_STR, NULL, 0, 0, "URL of the runner that carries out lifecycle actions on nodes; unset: they fail."},
+[CFG_ANSIBLE_RUNNER_TOKEN] = {"RAKKR_ANSIBLE_RUNNER_TOKEN", CONFIG_STR, NULL, 0, 0, "Bearer token shown to that runner."},
+[CFG_ANSIBLE_RUNNER_TIMEOUT_MS] = {"RAKKR_ANSIBLE_RUNNER_TIMEOUT_MS", CONFIG_INT, "120000", 1, 840000, "Time limit of one action, in milliseconds; shorter than the front server's."},
 [CFG_LISTEN_SESSION_TTL] = {"RAKKR_LISTEN_SESSION_TTL_SECONDS", CONFIG_INT, "300", 1, 86400, "Seconds without a poll after which a listen session ends."},
+[CFG_AUTH_STALE_SECONDS] = {"RAKKR_AUTH_STALE_SECONDS", CONFIG_INT, "60", 0, 3600, "While the database is away: how long ago, at most, a session and the access policies must have been read from it for its user to go on reading. 0: not at all."},
+[CFG_STALE_CACHE_BYTES] = {"RAKKR_STALE_CACHE_BYTES", CONFIG_INT, "4194304", 0, 1073741824, "Shared memory for the last known answers, which are given while the database is away; read at start. 0: none."},
 };
 /* clang-format on */
 
@@ -286,6 +302,10 @@ int config_check(const struct config *c, FILE *out)
 		known = known || strcmp(levels[i], level) == 0;
 	if (!known) {
 		fprintf(out, "RAKKR_LOG_LEVEL=%s is none of error, warn, info, debug\n", level);
+		problems++;
+	}
+	if (strcmp(config_str(c, CFG_AUDIT_READS), "relaxed") != 0 && strcmp(config_str(c, CFG_AUDIT_READS), "strict") != 0) {
+		fprintf(out, "RAKKR_AUDIT_READS=%s is neither relaxed nor strict\n", config_str(c, CFG_AUDIT_READS));
 		problems++;
 	}
 	if (strcmp(format, "argon2id") != 0 && strcmp(format, "scrypt") != 0) {

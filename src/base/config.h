@@ -24,6 +24,8 @@ enum config_key {
 	CFG_SOCKET_GROUP,     /* RAKKR_SOCKET_GROUP: group of the sockets, e.g. www-data */
 	CFG_LOG_LEVEL,	      /* RAKKR_LOG_LEVEL: error|warn|info|debug */
 	CFG_SHUTDOWN_SECONDS, /* RAKKR_SHUTDOWN_SECONDS, 30 */
+	CFG_AUDIT_READS,	  /* RAKKR_AUDIT_READS: relaxed | strict */
+	CFG_AUDIT_RETENTION_DAYS, /* RAKKR_AUDIT_RETENTION_DAYS, 0 = for ever */
 	CFG_MAX_NODES_LIVE,   /* RAKKR_LIVE_NODES, 1024: slots of live data in shared memory */
 	/* limits */
 	CFG_MAX_UPLOAD_BYTES, /* RAKKR_MAX_UPLOAD_BYTES, 8 GiB */
@@ -39,6 +41,10 @@ enum config_key {
 	CFG_LOCAL_ACCESS_POLICIES,
 	CFG_DEV_DEFAULT_PASSWORD, /* RAKKR_DEV_DEFAULT_PASSWORD=1: accept the published built-in password (D-47) */
 	CFG_PASSWORD_FORMAT,	  /* RAKKR_PASSWORD_FORMAT: argon2id | scrypt */
+	CFG_ARGON2_MEMORY_KIB,	  /* RAKKR_ARGON2_MEMORY_KIB */
+	CFG_ARGON2_PASSES,	  /* RAKKR_ARGON2_PASSES */
+	CFG_LOGIN_ATTEMPTS,	  /* RAKKR_LOGIN_ATTEMPTS: of an account a window; ten times as many of an address */
+	CFG_LOGIN_WINDOW,	  /* RAKKR_LOGIN_WINDOW_SECONDS */
 	/* OIDC */
 	CFG_OIDC_ENABLED,
 	CFG_OIDC_ISSUER,
@@ -47,6 +53,8 @@ enum config_key {
 	CFG_OIDC_CLIENT_SECRET,
 	CFG_OIDC_REDIRECT_URI,
 	CFG_OIDC_SCOPES,
+	CFG_OIDC_CA_FILE,
+	CFG_OIDC_ALLOW_INSECURE,
 	/* flat files (contract 07 2.2) */
 	CFG_RECORDINGS_PATH,
 	CFG_JOBS_PATH,
@@ -71,6 +79,9 @@ enum config_key {
 	CFG_AUDIT_PATH,
 	/* recording cache and audio */
 	CFG_RECORDING_CACHE_DIR,
+	CFG_ORPHAN_SWEEP,	   /* RAKKR_ORPHAN_SWEEP: log | remove | off */
+	CFG_ORPHAN_AGE_SECONDS,	   /* RAKKR_ORPHAN_AGE_SECONDS */
+	CFG_ORPHAN_SWEEP_INTERVAL, /* RAKKR_ORPHAN_SWEEP_INTERVAL_SECONDS */
 	CFG_AUDIO_PREVIEW_MAX_BYTES,
 	CFG_AUDIO_TOOL_TIMEOUT_MS,
 	CFG_FFMPEG_COMMAND,
@@ -91,6 +102,13 @@ enum config_key {
 	CFG_NODE_OFFLINE_AFTER,
 	CFG_METER_HISTORY_LIMIT,
 	CFG_LISTEN_SESSION_TTL,
+	/* while the database is away */
+	CFG_AUTH_STALE_SECONDS,	/* RAKKR_AUTH_STALE_SECONDS, 60; 0 = never */
+	CFG_STALE_CACHE_BYTES,	/* RAKKR_STALE_CACHE_BYTES, 4 MiB; 0 = none */
+	/* the runner of node lifecycle actions (contract 02 9.5) */
+	CFG_ANSIBLE_RUNNER_URL,
+	CFG_ANSIBLE_RUNNER_TOKEN,
+	CFG_ANSIBLE_RUNNER_TIMEOUT_MS,
 	CFG_KEY_COUNT
 };
 

@@ -24,6 +24,11 @@ void crypto_sha256_hex(char out[SHA256_HEX_SIZE], const void *data, size_t n)
 	out[SHA256_HEX_SIZE - 1] = '\0';
 }
 
+void crypto_sha256(unsigned char out[32], const void *data, size_t n)
+{
+	SHA256(data, n, out);
+}
+
 void crypto_random(void *out, size_t n)
 {
 	if (n > INT32_MAX || RAND_bytes(out, (int)n) != 1) {

@@ -12,6 +12,9 @@
 /* Lower-case hex SHA-256 of n bytes. */
 void crypto_sha256_hex(char out[SHA256_HEX_SIZE], const void *data, size_t n);
 
+/* The 32 bytes of the same. */
+void crypto_sha256(unsigned char out[32], const void *data, size_t n);
+
 /* prefix + base64url (no padding) of 32 random bytes; owned by ctx (contract 01 8.1, 02 4). */
 char *crypto_token(const void *ctx, const char *prefix);
 

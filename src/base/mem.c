@@ -7,7 +7,7 @@
 
 /* Read by jemalloc if the program is linked with it: one arena (a process has one busy thread), memory given back soon. */
 extern const char *malloc_conf;
-const char *malloc_conf = "narenas:1,tcache_max:16384,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char *malloc_conf = "narenas:1,tcache_max:65536,dirty_decay_ms:5000,muzzy_decay_ms:0";
 
 void mem_exhausted(void)
 {

@@ -1,5 +1,7 @@
 #include "command/command.h"
 
+#include "access/oidc_http.h"
+#include "access/oidc_request.h"
 #include "base/mem.h"
 #include "process/sockets.h"
 #include "store/migrate.h"
@@ -190,6 +192,36 @@ static void check_tool(struct check *c, enum config_key key, const char *purpose
 		say(c, config_given(c->config, key) ? PROBLEM : NOTE, "%s is not installed: no %s", command, purpose);
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), k = strlen(end);
+	return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+/* What would keep people from signing in at the provider; whether it answers is for a sign-in to see. */
+static void check_oidc(struct check *c)
+{
+	struct oidc o;
+	oidc_load(c->mem, c->config, &o);
+	if (!o.enabled)
+		return;
+	for (size_t i = 0; i < json_object_array_length(o.missing); i++)
+		say(c, PROBLEM, "OpenID Connect is on, but %s is missing or no URL",
+		    json_object_get_string(json_object_array_get_idx(o.missing, i)));
+	if (o.issuer != NULL && !oidc_url_allowed(&o, o.issuer))
+		say(c, PROBLEM, "RAKKR_OIDC_ISSUER: %s is no https URL", o.issuer);
+	if (o.redirect_uri != NULL && !ends_with(o.redirect_uri, "/api/v1/auth/oidc/callback"))
+		say(c, PROBLEM, "RAKKR_OIDC_REDIRECT_URI does not end with /api/v1/auth/oidc/callback");
+	if (oidc_return_url(c->mem, config_str(c->config, CFG_WEB_ORIGIN), NULL) == NULL)
+		say(c, PROBLEM, "RAKKR_WEB_ORIGIN is no URL: sign-ins cannot come back");
+	if (o.ca_file != NULL && access(o.ca_file, R_OK) != 0)
+		say(c, PROBLEM, "RAKKR_OIDC_CA_FILE: %s: %s", o.ca_file, strerror(errno));
+	if (o.allow_insecure)
+		say(c, NOTE, "RAKKR_OIDC_ALLOW_INSECURE is for tests");
+	if (o.configured)
+		say(c, FINE, "OpenID Connect at %s", o.issuer);
+}
+
 /* False if the options are wrong (said on stderr). */
 static bool options(int argc, char **argv, const char **file)
 {
@@ -219,6 +251,7 @@ int command_check(int argc, char **argv)
 		const char *url = config_str(c.config, CFG_DATABASE_URL);
 		bool database = url != NULL && url[0] != '\0';
 		check_values(&c);
+		check_oidc(&c);
 		check_sockets(&c);
 		check_folders(&c, database);
 		if (database)

@@ -30,4 +30,30 @@ int command_verify(int argc, char **argv);
  */
 int command_check(int argc, char **argv);
 
+/*
+ * A flat-file installation into the database: import --from-files DIR; and back: export --to-files DIR. Progress and
+ * problems on stderr, at the end a table of counts on stdout. Exit status: 0 everything is there; 1 not; 2 usage.
+ */
+int command_import(int argc, char **argv);
+int command_export(int argc, char **argv);
+
+/*
+ * audit export: all audit events, newest first, as CSV on stdout, in memory of constant size. Exit status: 0; 1 it did
+ * not work; 2 usage.
+ */
+int command_audit(int argc, char **argv);
+
+/*
+ * Recorder nodes: node list|enroll|rotate|remove, in the configured store, whether or not the controller runs. What it
+ * changes is audited with the actor system:cli. Exit status: 0; 1 it did not work; 2 usage.
+ */
+int command_node(int argc, char **argv);
+
+/*
+ * Accounts: user list|add|passwd|disable|enable|delete|grant, in the configured store, whether or not the controller
+ * runs. Passwords are asked for without echo, or read from standard input. Audited with the actor system:cli and the
+ * login name of who ran it. Exit status: 0; 1 it did not work; 2 usage.
+ */
+int command_user(int argc, char **argv);
+
 #endif

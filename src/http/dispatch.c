@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "http/router.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static bool is_api(const char *path)
@@ -127,6 +128,22 @@ static status load_session(struct request *r)
 	return principal_from_session(r->mem, r->store, r->config, token, r->now_ms, &r->who);
 }
 
+static bool only_reads(const struct request *r)
+{
+	return strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
+}
+
+/* Who is asking, or what he may do, cannot be read: closed, never guessed (01 T4). */
+static status refuse_unverified(struct request *r)
+{
+	json_object *body = json_new_object(r->mem);
+
+	json_set_str(body, "error", "Auth storage unavailable");
+	if (!only_reads(r))
+		json_set_str(body, "reason", "database_unavailable");
+	return reply_json(r, 503, body);
+}
+
 static status guard_user(struct request *r)
 {
 	enum scope_verdict verdict = SCOPE_UNAUTHENTICATED;
@@ -135,14 +152,14 @@ static status guard_user(struct request *r)
 	status s = load_session(r);
 
 	if (s == ST_UNAVAILABLE)
-		return reply_error(r, 503, "Auth storage unavailable");
+		return refuse_unverified(r);
 	if (s != ST_OK)
 		return s;
 	TRY(find_target(r, &target));
 	permitted = principal_may(&r->who, r->route->permission);
 	s = principal_scope(r->mem, r->store, &r->who, &target, &verdict);
 	if (s == ST_UNAVAILABLE)
-		return reply_error(r, 503, "Auth storage unavailable");
+		return refuse_unverified(r);
 	if (s != ST_OK)
 		return s;
 	audit_guard(r, &target, permitted, verdict);
@@ -219,7 +236,7 @@ static status run_route(struct request *r, bool streams, bool *answered)
 	case GUARD_SESSION:
 		s = load_session(r);
 		if (s == ST_UNAVAILABLE)
-			return reply_error(r, 503, "Auth storage unavailable");
+			return refuse_unverified(r);
 		return s != ST_OK ? s : r->route->handler(r);
 	case GUARD_PUBLIC:
 		return r->route->handler(r);
@@ -228,11 +245,6 @@ static status run_route(struct request *r, bool streams, bool *answered)
 		return s;
 	}
 	return ST_INTERNAL;
-}
-
-static bool only_reads(const struct request *r)
-{
-	return strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
 }
 
 /*
@@ -247,7 +259,7 @@ static void finish(struct request *r)
 	if (r->rollback)
 		store_rollback(r->store);
 	wrote = store_dirty(r->store);
-	durable = wrote || r->audit_denied || (!only_reads(r) && (r->route == NULL || !r->route->telemetry));
+	durable = wrote || r->audit_denied || strcmp(config_str(r->config, CFG_AUDIT_READS), "strict") == 0 || (!only_reads(r) && (r->route == NULL || !r->route->telemetry));
 	s = store_commit(r->store, r->audit, durable);
 	if (s == ST_OK)
 		return;
@@ -261,6 +273,20 @@ static void finish(struct request *r)
 	reply_status(r, s);
 }
 
+/* Says that an answer rests on what was last known, and how old that is. */
+static void mark_degraded(struct request *r)
+{
+	int64_t age_ms;
+	bool degraded = store_degraded(r->store, &age_ms);
+
+	store_degrade_begin(r->store, false);
+	if (!degraded)
+		return;
+	live_count(r->live, LIVE_DEGRADED, 1);
+	reply_header(r, "X-Rakkr-Degraded", "database");
+	reply_header(r, "Age", mem_printf(r->mem, "%" PRId64, age_ms / 1000));
+}
+
 void dispatch(struct request *r, const char *path, bool streams)
 {
 	bool preflight = strcmp(r->method, "OPTIONS") == 0 && is_api(path);
@@ -269,6 +295,7 @@ void dispatch(struct request *r, const char *path, bool streams)
 	status s = ST_OK;
 
 	principal_anonymous(&r->who);
+	store_degrade_begin(r->store, only_reads(r));
 	if (preflight)
 		reply_empty(r, 204);
 	while (!answered && s == ST_OK && (r->route = router_match(r, path, &from)) != NULL)
@@ -281,6 +308,7 @@ void dispatch(struct request *r, const char *path, bool streams)
 	}
 	if (r->route != NULL)
 		finish(r);
+	mark_degraded(r);
 	if (is_api(path))
 		add_cors(r, preflight);
 }

@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct gateway_stream {
 	struct request *r;
@@ -133,7 +134,7 @@ static void write_head(struct request *r, struct buf *b)
 		buf_printf(b, "X-Accel-Redirect: %s\r\n", p->accel_path);
 	else if (p->kind == REPLY_STREAM)
 		buf_puts(b, "X-Accel-Buffering: no\r\n");
-	else if (p->status != 204)
+	else if (p->status != 204 && p->kind != REPLY_PRODUCED)
 		buf_printf(b, "Content-Length: %zu\r\n", p->body_len);
 	buf_puts(b, "\r\n");
 }
@@ -152,6 +153,20 @@ static bool put(FCGX_Request *fcgi, const char *data, size_t n)
 	return true;
 }
 
+static bool put_piece(struct request *r, const char *data, size_t n)
+{
+	return put(r->gateway, data, n);
+}
+
+/* Without the end of the request the front server knows that the answer is not whole. */
+static void produce(struct request *r, FCGX_Request *fcgi)
+{
+	if (r->reply.produce(r, put_piece))
+		return;
+	log_warn("%s %s: the answer was broken off", r->method, r->path);
+	shutdown(fcgi->ipcFd, SHUT_RDWR);
+}
+
 static void write_reply(struct request *r, FCGX_Request *fcgi)
 {
 	const struct reply *p = &r->reply;
@@ -162,8 +177,12 @@ static void write_reply(struct request *r, FCGX_Request *fcgi)
 	if (p->kind == REPLY_BODY && strcmp(r->method, "HEAD") != 0)
 		buf_add(&b, p->body, p->body_len);
 	/* Not flushed unless more comes later: the end of the request goes out in the same write. */
-	if (put(fcgi, b.data, b.len) && p->kind == REPLY_STREAM)
+	if (!put(fcgi, b.data, b.len))
+		return;
+	if (p->kind == REPLY_STREAM)
 		FCGX_FFlush(fcgi->out);
+	else if (p->kind == REPLY_PRODUCED && strcmp(r->method, "HEAD") != 0)
+		produce(r, fcgi);
 }
 
 /* An unread body must be taken off the socket, or the front sees a broken pipe instead of the answer. */

@@ -5,6 +5,7 @@
 const struct model *const models[] = {
     &model_users,
     &model_access_groups,
+    &model_external_identities,
     &model_access_policies,
     &model_sessions,
     &model_oidc_states,

@@ -90,6 +90,7 @@ struct model {
 
 extern const struct model model_users;		      /* hidden: passwordHash, createdAt; with roles, groups, resourceGrants */
 extern const struct model model_access_groups;
+extern const struct model model_external_identities;  /* subject of an OpenID provider -> userId; our own table */
 extern const struct model model_access_policies;
 extern const struct model model_sessions;	      /* id, tokenHash, userId, expiresAt, createdAt, lastSeenAt, revokedAt, ipAddress, userAgent */
 extern const struct model model_oidc_states;

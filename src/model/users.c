@@ -1,4 +1,4 @@
-/* Users, groups, access policies, sessions, OIDC login states (contract 01 4, 07 2.3 - 2.6). */
+/* Users, groups, external identities, access policies, sessions, OIDC login states (contract 01 4, 07 2.3 - 2.6). */
 #include "model/enums.h"
 #include "model/mend.h"
 #include "model/model.h"
@@ -81,6 +81,27 @@ const struct model model_access_groups = {
     .order = {"id", NULL},
     .path = CFG_KEY_COUNT,
     .accept = accept_id,
+};
+
+/* Ours alone: the earlier controller knows accounts of the provider by their e-mail (09 D-103). */
+static const struct model_field identity_fields[] = {
+    F_TEXT("subject", "subject", 320, M_REQUIRED | M_FIXED),
+    F_TYPE("userId", "user_id", M_UUID, M_REQUIRED | M_FIXED),
+};
+
+static bool accept_identity(json_object *doc)
+{
+	return has_text(doc, "subject") && has_text(doc, "userId");
+}
+
+const struct model model_external_identities = {
+    .name = "external_identities",
+    .table = "rakkr_fcgi.external_identities",
+    .id = "subject",
+    FIELDS(identity_fields),
+    .order = {"subject", NULL},
+    .path = CFG_KEY_COUNT,
+    .accept = accept_identity,
 };
 
 static const struct model_field policy_fields[] = {

@@ -86,6 +86,7 @@ static void reload_end(struct master *m, bool good, int64_t now_ms)
 		children_leave(&m->children, 0, m->generation - 1, SIGUSR1, now_ms + RETIRE_MS);
 		m->config = m->next_config;
 		process_log_init(m->config, "master");
+		live_history_limit(m->children.setup.live, config_int(m->config, CFG_METER_HISTORY_LIMIT));
 		log_info("reloaded");
 	} else {
 		children_leave(&m->children, m->generation, m->generation, SIGUSR1, now_ms + RETIRE_MS);
@@ -229,6 +230,8 @@ int master_run(void *ctx, const char *config_file, const struct config *config)
 		log_error("cannot reserve the shared memory: %s", strerror(errno));
 		return EXIT_FAILURE;
 	}
+	live_history_limit(live, config_int(config, CFG_METER_HISTORY_LIMIT));
+	live_recall_open(live, (size_t)config_int(config, CFG_STALE_CACHE_BYTES));
 	if (!run_dir_open(ctx, config, &m.run_dir, &error)) {
 		log_error("%s", error);
 		return EXIT_FAILURE;
@@ -242,6 +245,7 @@ int master_run(void *ctx, const char *config_file, const struct config *config)
 	    .setup = {.live = live,
 	              .request_fd = m.run_dir.request_fd,
 	              .stream_fd = m.run_dir.stream_fd,
+	              .login_fd = m.run_dir.login_fd,
 	              .master = getpid()},
 	    .in_child = close_in_child,
 	    .arg = &m,

@@ -8,8 +8,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "process/prepare.h"
+#include "runner/audit_retention.h"
 #include "runner/lease.h"
+#include "runner/lifecycle.h"
+#include "runner/orphans.h"
 #include "store/app.h"
+#include "store/beats.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -17,6 +21,8 @@
 #define LOOP_MS 1000
 #define PREPARE_RETRY_MS 3000
 #define TRIM_MS 60000
+#define LIFECYCLE_MS 5000
+#define BEATS_MS 10000
 
 struct runner {
 	struct app app;
@@ -24,8 +30,13 @@ struct runner {
 	int prepare_result; /* of the last try: the same failure is logged once */
 	int64_t prepare_at_ms;
 	int64_t lease_at_ms;
+	int64_t lifecycle_at_ms;
+	int64_t beats_at_ms;
 	int64_t trim_at_ms;
-	status spool_status, lease_status; /* of the last pass: a lasting failure is logged once */
+	struct audit_retention audit_retention;
+	status retention_status;
+	status orphans_status;
+	status spool_status, beats_status, lifecycle_status, lease_status; /* of the last pass: a lasting failure is logged once */
 };
 
 /* Once at the start, and again until it worked if the database was away then. */
@@ -60,12 +71,22 @@ static void tick(struct runner *r, int64_t now_ms)
 	note("audit spool", &r->spool_status, store_audit_maintain(r->app.store, &moved));
 	if (moved > 0)
 		log_info("%lld spooled audit events are in the database now", (long long)moved);
+	if (now_ms >= r->beats_at_ms) {
+		note("heartbeats", &r->beats_status, beats_flush(&r->app));
+		r->beats_at_ms = now_ms + BEATS_MS;
+	}
+	if (now_ms >= r->lifecycle_at_ms) { /* a file of this host, whoever holds the runner lock */
+		note("lifecycle pass", &r->lifecycle_status, lifecycle_tick(&r->app));
+		r->lifecycle_at_ms = now_ms + LIFECYCLE_MS;
+	}
 	if (!store_runner_lock(r->app.store))
 		return;
+	note("audit retention", &r->retention_status, audit_retention_tick(&r->app, &r->audit_retention));
 	if (config_on(r->app.config, CFG_JOB_LEASE_RUNNER_ENABLED) && now_ms >= r->lease_at_ms) {
 		note("lease pass", &r->lease_status, lease_tick(&r->app));
 		r->lease_at_ms = now_ms + config_int(r->app.config, CFG_JOB_LEASE_RUNNER_INTERVAL) * 1000;
 	}
+	note("files without a recording", &r->orphans_status, orphans_tick(&r->app));
 }
 
 static void trim(struct runner *r, int64_t now_ms)
@@ -92,6 +113,7 @@ int runner_run(const struct child_setup *setup)
 		talloc_free(mem);
 		return EXIT_FAILURE;
 	}
+	store_attach(r.app.store, setup->live);
 	child_ready(setup);
 	do {
 		int64_t now_ms = clock_mono_ms();

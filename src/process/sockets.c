@@ -104,7 +104,12 @@ static int socket_listen(const void *ctx, const struct config *c, const struct r
 bool run_dir_open(const void *ctx, const struct config *c, struct run_dir *d, const char **error)
 {
 	*d = (struct run_dir){
-	    .path = mem_strdup(ctx, config_str(c, CFG_RUN_DIR)), .pid_fd = -1, .request_fd = -1, .stream_fd = -1};
+	    .path = mem_strdup(ctx, config_str(c, CFG_RUN_DIR)),
+	    .pid_fd = -1,
+	    .request_fd = -1,
+	    .stream_fd = -1,
+	    .login_fd = -1,
+	};
 	*error = NULL;
 	if (!directory_make(d->path, 0755)) {
 		*error = mem_printf(ctx, "cannot create the run directory %s: %s", d->path, strerror(errno));
@@ -116,6 +121,8 @@ bool run_dir_open(const void *ctx, const struct config *c, struct run_dir *d, co
 	if (d->request_fd >= 0)
 		d->stream_fd = socket_listen(ctx, c, d, SOCKET_STREAM, error);
 	if (d->stream_fd >= 0)
+		d->login_fd = socket_listen(ctx, c, d, SOCKET_LOGIN, error);
+	if (d->login_fd >= 0)
 		return true;
 	run_dir_unlink_sockets(d);
 	run_dir_close(d);
@@ -138,6 +145,7 @@ void run_dir_unlink_sockets(struct run_dir *d)
 {
 	run_dir_unlink(d, SOCKET_REQUESTS);
 	run_dir_unlink(d, SOCKET_STREAM);
+	run_dir_unlink(d, SOCKET_LOGIN);
 }
 
 void run_dir_close(struct run_dir *d)
@@ -146,6 +154,8 @@ void run_dir_close(struct run_dir *d)
 		close(d->request_fd);
 	if (d->stream_fd >= 0)
 		close(d->stream_fd);
+	if (d->login_fd >= 0)
+		close(d->login_fd);
 	run_dir_unlink(d, PID_FILE);
 	close(d->pid_fd);
 }

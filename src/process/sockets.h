@@ -1,4 +1,4 @@
-/* The run directory (RAKKR_RUN_DIR): one controller at a time, its pid file and its two unix sockets. */
+/* The run directory (RAKKR_RUN_DIR): one controller at a time, its pid file and its unix sockets. */
 #ifndef RAKKR_PROCESS_SOCKETS_H
 #define RAKKR_PROCESS_SOCKETS_H
 
@@ -6,6 +6,7 @@
 
 #define SOCKET_REQUESTS "rakkr.sock"
 #define SOCKET_STREAM "stream.sock"
+#define SOCKET_LOGIN "login.sock"
 #define PID_FILE "rakkr.pid"
 
 struct run_dir {
@@ -13,11 +14,12 @@ struct run_dir {
 	int pid_fd; /* holds the lock of the pid file */
 	int request_fd;
 	int stream_fd;
+	int login_fd;
 };
 
 /*
  * Creates the directory if needed, takes the lock of its pid file, removes what a killed predecessor left and listens
- * on both sockets (mode 0660, group RAKKR_SOCKET_GROUP if set, non-blocking). False with one clear line in *error,
+ * on the sockets (mode 0660, group RAKKR_SOCKET_GROUP if set, non-blocking). False with one clear line in *error,
  * owned by ctx.
  */
 bool run_dir_open(const void *ctx, const struct config *c, struct run_dir *d, const char **error);

@@ -206,6 +206,7 @@ int stream_run(const struct child_setup *setup)
 		log_error("%s", error);
 		return EXIT_FAILURE;
 	}
+	store_attach(s.app.store, setup->live);
 	pthread_mutex_init(&s.store_lock, NULL);
 	pthread_attr_init(&s.thread);
 	pthread_attr_setstacksize(&s.thread, THREAD_STACK);

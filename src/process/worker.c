@@ -1,4 +1,8 @@
-/* A worker: one request at a time, one store (one database connection) of its own. */
+/*
+ * A worker: one request at a time, one store (one database connection) of its own. The login process is a worker with a
+ * socket of its own, where sign-ins queue: checking a password takes its time by intent, and however many are tried at
+ * once, no more than one is being checked (memory) and none keeps a worker of the pool (contract 09 D-106).
+ */
 #include "process/child.h"
 
 #include "api/request.h"
@@ -40,12 +44,12 @@ static void worker_serve(struct app *app, FCGX_Request *fcgi)
 	request_finish(fcgi);
 }
 
-static int worker_loop(const struct child_setup *setup, struct app *app)
+static int worker_loop(const struct child_setup *setup, int listen_fd, struct app *app)
 {
 	struct child_waiter waiter;
 	FCGX_Request fcgi;
-	if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, setup->request_fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0 ||
-	    !child_waiter_init(&waiter, setup->request_fd))
+	if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0 ||
+	    !child_waiter_init(&waiter, listen_fd))
 		return EXIT_FAILURE;
 	child_ready(setup);
 	for (unsigned long served = 0;;) {
@@ -71,14 +75,14 @@ static int worker_loop(const struct child_setup *setup, struct app *app)
 	}
 }
 
-int worker_run(const struct child_setup *setup)
+static int serve(const struct child_setup *setup, const char *role, int listen_fd)
 {
-	child_begin(setup, "worker");
+	child_begin(setup, role);
 	/* One thread: a second arena or a growing mmap threshold would only keep memory. */
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
-	void *mem = talloc_named_const(NULL, 0, "worker");
+	void *mem = talloc_named_const(NULL, 0, role);
 	const char *error = NULL;
 	struct app app = {.config = setup->config, .live = setup->live};
 	app.store = store_open(mem, setup->config, &error);
@@ -87,7 +91,18 @@ int worker_run(const struct child_setup *setup)
 		talloc_free(mem);
 		return EXIT_FAILURE;
 	}
-	int rc = worker_loop(setup, &app);
+	store_attach(app.store, setup->live);
+	int rc = worker_loop(setup, listen_fd, &app);
 	talloc_free(mem);
 	return rc;
+}
+
+int worker_run(const struct child_setup *setup)
+{
+	return serve(setup, "worker", setup->request_fd);
+}
+
+int login_run(const struct child_setup *setup)
+{
+	return serve(setup, "login", setup->login_fd);
 }

@@ -4,15 +4,27 @@
 
 #include "store/store.h"
 
+/* How the present request stands to what was last known; set by store.c, marked by the backend. */
+struct degrade {
+	bool allowed, access; /* see store_degrade_begin() */
+	bool recalled;        /* a read was answered from memory */
+	bool noted;           /* something beside the store was */
+	int64_t known_ms;     /* monotonic: when the oldest answer used was known */
+};
+
 struct backend {
 	const char *name;
 	bool database;
+	void (*attach)(void *b, struct live *l, struct degrade *how); /* may be NULL */
 	status (*ping)(void *b, const char **reason);
 	status (*get)(void *b, const void *ctx, const struct model *m, const char *id, json_object **doc);
 	void (*hint)(void *b, const struct model *m, const char *id); /* may be NULL */
 	status (*list)(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
 	status (*count_by)(void *b, const void *ctx, const struct model *m, const struct query *q, const char *field,
 			   json_object **out);
+	/* several fields at once; may be NULL */
+	status (*counts)(void *b, const void *ctx, const struct model *m, const struct query *q,
+			 const char *const *fields, size_t n, json_object **out);
 	status (*insert)(void *b, const void *ctx, const struct model *m, json_object *doc, json_object **stored);
 	status (*update)(void *b, const void *ctx, const struct model *m, const struct query *q, json_object *patch,
 			 struct page *out, json_object **before);
@@ -41,6 +53,8 @@ struct backend {
 	void (*rollback)(void *b);
 	bool (*dirty)(void *b);
 	status (*audit_maintain)(void *b, int64_t *moved);
+	status (*audit_prune)(void *b, int64_t before_ms, int64_t limit, json_object *events, int64_t *removed);
+	status (*each)(void *b, const struct model *m, const struct query *q, document_fn each, void *state);
 	bool (*runner_lock)(void *b);
 };
 

@@ -11,6 +11,10 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/mem.h"
+#include "engine/meter_summary.h"
+#include "store/live_ring.h"
+#include "store/live_table.h"
+#include "store/recall.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,41 +24,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define KEY_SIZE 161 /* the widest id of the schema is varchar(160) */
 #define NODES_LIMIT 65536
 #define LISTEN_SESSIONS 4096
 #define LISTEN_JSON_MAX 4088
 #define CREDENTIALS_PER_NODE 4
-
-#define NO_SLOT UINT32_MAX
-
-/* A store that the compiler may not move behind later ones: their order is what a dying writer leaves behind. */
-#define FIRST(store)                                                                                                   \
-	do {                                                                                                           \
-		store;                                                                                                 \
-		atomic_signal_fence(memory_order_seq_cst);                                                             \
-	} while (0)
-
-struct entry {
-	_Atomic uint32_t used; /* set last, cleared first */
-	uint32_t hash;
-	uint64_t tick; /* of the last use; the smallest is replaced first */
-	int64_t touched_ms;
-	char key[KEY_SIZE];
-};
-
-/* Keys to slots: an open-addressing index over entries, both guarded by lock. */
-struct table {
-	pthread_mutex_t lock;
-	uint32_t capacity;
-	uint32_t mask; /* index places - 1 */
-	uint32_t high; /* slots ever used; those beyond were never touched */
-	uint32_t count;
-	uint64_t tick;
-	atomic_bool changing;
-	uint32_t *index; /* slot + 1; 0 = free place */
-	struct entry *entries;
-};
+#define HISTORY_LIMIT 600
+#define SESSION_BYTES (1024 * 1024) /* verified sessions: about a thousand */
+#define ATTEMPT_KEYS 16384
 
 /* Guarded by lock, which is only taken while the table's lock is held (it may be kept longer). */
 struct node_slot {
@@ -65,6 +41,9 @@ struct node_slot {
 	int64_t chunk_duration_ms;
 	int64_t chunk_received_ms;
 	char chunk_captured_at[64];
+	struct live_ring history;
+	_Atomic uint32_t beat_size; /* 0 = no beat */
+	char beat[LIVE_BEAT_MAX];
 };
 
 struct listen_slot {
@@ -73,213 +52,54 @@ struct listen_slot {
 };
 
 struct credential_slot {
-	char node_id[KEY_SIZE];
+	char node_id[LIVE_KEY_SIZE];
+};
+
+/* Attempts counted under a key since the first of its window. */
+struct attempt_slot {
+	int64_t began_ms; /* monotonic */
+	int64_t count;
 };
 
 struct live {
 	int64_t started_ms;
 	uint32_t seed;
+	_Atomic uint32_t history_limit;
 	_Atomic int64_t counters[LIVE_COUNTERS];
-	struct table nodes, credentials, listens;
+	struct live_table nodes, credentials, listens, attempts;
+	_Atomic int64_t costs[LIVE_COSTS];
 	struct node_slot *node_slots;
 	struct credential_slot *credential_slots;
 	struct listen_slot *listen_slots;
+	struct attempt_slot *attempt_slots;
 	char *frames; /* LIVE_FRAME_MAX each */
 	char *chunks; /* LIVE_CHUNK_MAX each */
+	char *histories; /* LIVE_HISTORY_MAX each */
+	pthread_mutex_t waiting;
+	struct recall *answers, *sessions; /* mappings of their own */
 };
 
-/* ---- robust locks ------------------------------------------------------------------------------------------------ */
-
-static bool lock_init(pthread_mutex_t *m)
-{
-	pthread_mutexattr_t a;
-	if (pthread_mutexattr_init(&a) != 0)
-		return false;
-	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-	int rc = pthread_mutex_init(m, &a);
-	pthread_mutexattr_destroy(&a);
-	return rc == 0;
-}
-
-/* Takes m; true if its last owner died inside. */
-static bool lock_take(pthread_mutex_t *m)
-{
-	int rc = pthread_mutex_lock(m);
-	if (rc == 0)
-		return false;
-	if (rc != EOWNERDEAD)
-		abort(); /* a broken lock: end this process rather than run on unguarded */
-	pthread_mutex_consistent(m);
-	return true;
-}
-
-/* ---- tables ------------------------------------------------------------------------------------------------------ */
-
-static uint32_t key_hash(uint32_t seed, const char *key)
-{
-	uint32_t h = seed ^ 2166136261u;
-	for (; *key != '\0'; key++)
-		h = (h ^ (unsigned char)*key) * 16777619u;
-	return h ^ (h >> 15);
-}
-
-static void index_insert(struct table *t, uint32_t slot)
-{
-	uint32_t i = t->entries[slot].hash & t->mask;
-	while (t->index[i] != 0)
-		i = (i + 1) & t->mask;
-	t->index[i] = slot + 1;
-}
-
-/* Takes slot out of the index; later members of its run move up, so that no tombstones are needed. */
-static void index_remove(struct table *t, uint32_t slot)
-{
-	uint32_t hole = t->entries[slot].hash & t->mask;
-	while (t->index[hole] != slot + 1) {
-		if (t->index[hole] == 0)
-			return;
-		hole = (hole + 1) & t->mask;
-	}
-	t->index[hole] = 0;
-	for (uint32_t i = (hole + 1) & t->mask; t->index[i] != 0; i = (i + 1) & t->mask) {
-		uint32_t home = t->entries[t->index[i] - 1].hash & t->mask;
-		if (((i - home) & t->mask) < ((i - hole) & t->mask))
-			continue; /* its home lies after the hole */
-		t->index[hole] = t->index[i];
-		t->index[i] = 0;
-		hole = i;
-	}
-}
-
-/* After the death of a writer: the entries that are whole are the truth. */
-static void table_rebuild(struct table *t)
-{
-	memset(t->index, 0, ((size_t)t->mask + 1) * sizeof *t->index);
-	t->count = 0;
-	for (uint32_t slot = 0; slot < t->high; slot++) {
-		if (!t->entries[slot].used)
-			continue;
-		index_insert(t, slot);
-		t->count++;
-	}
-	t->changing = false;
-}
-
-static void table_lock(struct table *t)
-{
-	if (lock_take(&t->lock) && t->changing)
-		table_rebuild(t);
-}
-
-static void table_unlock(struct table *t)
-{
-	pthread_mutex_unlock(&t->lock);
-}
-
-static void table_touch(struct table *t, uint32_t slot)
-{
-	t->entries[slot].tick = ++t->tick;
-	t->entries[slot].touched_ms = clock_mono_ms();
-}
-
-static uint32_t table_find(struct table *t, uint32_t hash, const char *key)
-{
-	for (uint32_t i = hash & t->mask; t->index[i] != 0; i = (i + 1) & t->mask) {
-		uint32_t slot = t->index[i] - 1;
-		if (t->entries[slot].hash == hash && strcmp(t->entries[slot].key, key) == 0)
-			return slot;
-	}
-	return NO_SLOT;
-}
-
-static void table_remove(struct table *t, uint32_t slot)
-{
-	FIRST(t->changing = true);
-	FIRST(t->entries[slot].used = 0);
-	index_remove(t, slot);
-	t->count--;
-	t->changing = false;
-}
-
-/* A slot without a key: a fresh one, a freed one, or that of the least recently used key, which is dropped. */
-static uint32_t table_free_slot(struct table *t)
-{
-	if (t->count == t->high && t->high < t->capacity)
-		return t->high;
-	uint32_t oldest = 0;
-	for (uint32_t slot = 0; slot < t->high; slot++) {
-		if (!t->entries[slot].used)
-			return slot;
-		if (t->entries[slot].tick < t->entries[oldest].tick)
-			oldest = slot;
-	}
-	table_remove(t, oldest);
-	return oldest;
-}
-
-/* Gives slot (of table_free_slot) to key. The caller has put the slot's data in order before. */
-static void table_insert(struct table *t, uint32_t slot, uint32_t hash, const char *key)
-{
-	struct entry *e = &t->entries[slot];
-	FIRST(t->changing = true);
-	e->hash = hash;
-	memcpy(e->key, key, strlen(key) + 1);
-	table_touch(t, slot);
-	e->used = 1;
-	if (slot == t->high)
-		t->high++;
-	t->count++;
-	index_insert(t, slot);
-	t->changing = false;
-}
-
-static bool key_fits(const char *key)
-{
-	return key[0] != '\0' && strnlen(key, KEY_SIZE) < KEY_SIZE;
-}
-
 /* ---- the mapping ------------------------------------------------------------------------------------------------- */
-
-/* Reserves n bytes, page aligned; base NULL only adds up. */
-static void *carve(char *base, size_t *at, size_t n)
-{
-	void *p = base != NULL ? base + *at : NULL;
-	*at += (n + 4095) & ~(size_t)4095;
-	return p;
-}
-
-static void table_carve(struct table *t, uint32_t capacity, char *base, size_t *at)
-{
-	uint32_t places = 16;
-	while (places < capacity * 2)
-		places *= 2;
-	uint32_t *index = carve(base, at, places * sizeof(uint32_t));
-	struct entry *entries = carve(base, at, capacity * sizeof(struct entry));
-	if (base == NULL)
-		return;
-	t->capacity = capacity;
-	t->mask = places - 1;
-	t->index = index;
-	t->entries = entries;
-}
 
 /* Lays everything out; base NULL: returns only the size needed. */
 static size_t live_carve(char *base, uint32_t max_nodes)
 {
 	struct live unplaced = {0};
 	size_t at = 0;
-	struct live *l = carve(base, &at, sizeof *l);
+	struct live *l = live_reserve(base, &at, sizeof *l);
 	if (l == NULL)
 		l = &unplaced;
-	table_carve(&l->nodes, max_nodes, base, &at);
-	table_carve(&l->credentials, max_nodes * CREDENTIALS_PER_NODE, base, &at);
-	table_carve(&l->listens, LISTEN_SESSIONS, base, &at);
-	l->node_slots = carve(base, &at, max_nodes * sizeof *l->node_slots);
-	l->credential_slots = carve(base, &at, (size_t)max_nodes * CREDENTIALS_PER_NODE * sizeof *l->credential_slots);
-	l->listen_slots = carve(base, &at, LISTEN_SESSIONS * sizeof *l->listen_slots);
-	l->frames = carve(base, &at, (size_t)max_nodes * LIVE_FRAME_MAX);
-	l->chunks = carve(base, &at, (size_t)max_nodes * LIVE_CHUNK_MAX);
+	live_table_carve(&l->nodes, max_nodes, base, &at);
+	live_table_carve(&l->credentials, max_nodes * CREDENTIALS_PER_NODE, base, &at);
+	live_table_carve(&l->listens, LISTEN_SESSIONS, base, &at);
+	live_table_carve(&l->attempts, ATTEMPT_KEYS, base, &at);
+	l->node_slots = live_reserve(base, &at, max_nodes * sizeof *l->node_slots);
+	l->credential_slots = live_reserve(base, &at, (size_t)max_nodes * CREDENTIALS_PER_NODE * sizeof *l->credential_slots);
+	l->listen_slots = live_reserve(base, &at, LISTEN_SESSIONS * sizeof *l->listen_slots);
+	l->attempt_slots = live_reserve(base, &at, ATTEMPT_KEYS * sizeof *l->attempt_slots);
+	l->frames = live_reserve(base, &at, (size_t)max_nodes * LIVE_FRAME_MAX);
+	l->chunks = live_reserve(base, &at, (size_t)max_nodes * LIVE_CHUNK_MAX);
+	l->histories = live_reserve(base, &at, (size_t)max_nodes * LIVE_HISTORY_MAX);
 	return at;
 }
 
@@ -298,12 +118,14 @@ struct live *live_create(int64_t max_nodes)
 	madvise(map, size, MADV_DONTDUMP);
 	live_carve(map, nodes);
 	struct live *l = map;
-	if (!lock_init(&l->nodes.lock) || !lock_init(&l->credentials.lock) || !lock_init(&l->listens.lock)) {
+	if (!live_lock_init(&l->waiting) || !live_lock_init(&l->nodes.lock) || !live_lock_init(&l->credentials.lock) ||
+	    !live_lock_init(&l->listens.lock) || !live_lock_init(&l->attempts.lock)) {
 		munmap(map, size);
 		return NULL;
 	}
 	crypto_random(&l->seed, sizeof l->seed);
 	l->started_ms = clock_now_ms();
+	l->history_limit = HISTORY_LIMIT;
 	return l;
 }
 
@@ -314,39 +136,41 @@ int64_t live_started_ms(const struct live *l)
 
 /* ---- meter frames and listen chunks ------------------------------------------------------------------------------ */
 
-/* Locks the slot of node_id; NO_SLOT if it has none and create is not set. */
+/* Locks the slot of node_id; LIVE_NO_SLOT if it has none and create is not set. */
 static uint32_t node_slot_lock(struct live *l, const char *node_id, bool create)
 {
-	struct table *t = &l->nodes;
-	uint32_t hash = key_hash(l->seed, node_id);
-	table_lock(t);
-	uint32_t slot = table_find(t, hash, node_id);
-	if (slot != NO_SLOT) {
-		table_touch(t, slot);
-		lock_take(&l->node_slots[slot].lock);
+	struct live_table *t = &l->nodes;
+	uint32_t hash = live_key_hash(l->seed, node_id);
+	live_table_lock(t);
+	uint32_t slot = live_table_find(t, hash, node_id);
+	if (slot != LIVE_NO_SLOT) {
+		live_table_touch(t, slot);
+		live_lock_take(&l->node_slots[slot].lock);
 	} else if (create) {
-		slot = table_free_slot(t);
+		slot = live_table_free_slot(t);
 		struct node_slot *n = &l->node_slots[slot];
-		if (slot == t->high && !lock_init(&n->lock))
+		if (slot == t->high && !live_lock_init(&n->lock))
 			abort();
-		lock_take(&n->lock);
-		FIRST(n->frame_size = 0);
-		FIRST(n->chunk_size = 0);
-		table_insert(t, slot, hash, node_id);
+		live_lock_take(&n->lock);
+		LIVE_FIRST(n->frame_size = 0);
+		LIVE_FIRST(n->chunk_size = 0);
+		live_ring_reset(&n->history);
+		n->beat_size = 0;
+		live_table_insert(t, slot, hash, node_id);
 	}
-	table_unlock(t);
+	live_table_unlock(t);
 	return slot;
 }
 
 status live_meter_put(struct live *l, const char *node_id, const char *frame, size_t n, int64_t received_ms)
 {
-	if (!key_fits(node_id) || n == 0)
+	if (!live_key_fits(node_id) || n == 0)
 		return ST_INVALID;
 	if (n > LIVE_FRAME_MAX)
 		return ST_TOO_LARGE;
 	uint32_t slot = node_slot_lock(l, node_id, true);
 	struct node_slot *s = &l->node_slots[slot];
-	FIRST(s->frame_size = 0);
+	LIVE_FIRST(s->frame_size = 0);
 	memcpy(l->frames + (size_t)slot * LIVE_FRAME_MAX, frame, n);
 	s->frame_received_ms = received_ms;
 	s->frame_size = (uint32_t)n;
@@ -356,8 +180,8 @@ status live_meter_put(struct live *l, const char *node_id, const char *frame, si
 
 status live_meter_get(struct live *l, const void *ctx, const char *node_id, char **frame, int64_t *received_ms)
 {
-	uint32_t slot = key_fits(node_id) ? node_slot_lock(l, node_id, false) : NO_SLOT;
-	if (slot == NO_SLOT)
+	uint32_t slot = live_key_fits(node_id) ? node_slot_lock(l, node_id, false) : LIVE_NO_SLOT;
+	if (slot == LIVE_NO_SLOT)
 		return ST_NOT_FOUND;
 	struct node_slot *s = &l->node_slots[slot];
 	size_t n = s->frame_size;
@@ -370,15 +194,81 @@ status live_meter_get(struct live *l, const void *ctx, const char *node_id, char
 	return n > 0 ? ST_OK : ST_NOT_FOUND;
 }
 
+status live_beat_put(struct live *l, const char *node_id, const char *json, size_t n)
+{
+	if (!live_key_fits(node_id) || n == 0)
+		return ST_INVALID;
+	if (n > LIVE_BEAT_MAX)
+		return ST_TOO_LARGE;
+	struct node_slot *s = &l->node_slots[node_slot_lock(l, node_id, true)];
+	LIVE_FIRST(s->beat_size = 0);
+	memcpy(s->beat, json, n);
+	s->beat_size = (uint32_t)n;
+	pthread_mutex_unlock(&s->lock);
+	return ST_OK;
+}
+
+status live_beat_get(struct live *l, const void *ctx, const char *node_id, char **json)
+{
+	uint32_t slot = live_key_fits(node_id) ? node_slot_lock(l, node_id, false) : LIVE_NO_SLOT;
+	if (slot == LIVE_NO_SLOT)
+		return ST_NOT_FOUND;
+	struct node_slot *s = &l->node_slots[slot];
+	size_t n = s->beat_size;
+	if (n > 0)
+		*json = mem_strndup(ctx, s->beat, n);
+	pthread_mutex_unlock(&s->lock);
+	return n > 0 ? ST_OK : ST_NOT_FOUND;
+}
+
+void live_history_limit(struct live *l, int64_t frames)
+{
+	l->history_limit = frames < 1 ? 1 : frames > UINT32_MAX ? UINT32_MAX : (uint32_t)frames;
+}
+
+status live_meter_remember(struct live *l, const char *node_id, json_object *frame, int64_t received_ms)
+{
+	if (!live_key_fits(node_id))
+		return ST_INVALID;
+	void *ctx = talloc_new(NULL);
+	size_t n;
+	const void *summary = meter_summary_pack(ctx, frame, received_ms, &n);
+	uint32_t slot = node_slot_lock(l, node_id, true);
+	struct node_slot *s = &l->node_slots[slot];
+	status st = live_ring_add(&s->history, l->histories + (size_t)slot * LIVE_HISTORY_MAX, LIVE_HISTORY_MAX,
+	                          summary, n, l->history_limit);
+	pthread_mutex_unlock(&s->lock);
+	talloc_free(ctx);
+	return st;
+}
+
+static void collect_summary(void *arg, const void *data, size_t n)
+{
+	json_object_array_add(arg, meter_summary_unpack(data, n));
+}
+
+json_object *live_meter_history(struct live *l, const void *ctx, const char *node_id, size_t limit)
+{
+	json_object *frames = json_new_array(ctx);
+	uint32_t slot = live_key_fits(node_id) ? node_slot_lock(l, node_id, false) : LIVE_NO_SLOT;
+	if (slot == LIVE_NO_SLOT)
+		return frames;
+	struct node_slot *s = &l->node_slots[slot];
+	live_ring_each(&s->history, l->histories + (size_t)slot * LIVE_HISTORY_MAX, LIVE_HISTORY_MAX,
+	               limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit, collect_summary, frames);
+	pthread_mutex_unlock(&s->lock);
+	return frames;
+}
+
 status live_chunk_put(struct live *l, const char *node_id, const struct live_chunk *c)
 {
-	if (!key_fits(node_id) || c->size == 0)
+	if (!live_key_fits(node_id) || c->size == 0)
 		return ST_INVALID;
 	if (c->size > LIVE_CHUNK_MAX)
 		return ST_TOO_LARGE;
 	uint32_t slot = node_slot_lock(l, node_id, true);
 	struct node_slot *s = &l->node_slots[slot];
-	FIRST(s->chunk_size = 0);
+	LIVE_FIRST(s->chunk_size = 0);
 	memcpy(l->chunks + (size_t)slot * LIVE_CHUNK_MAX, c->audio, c->size);
 	memcpy(s->chunk_captured_at, c->captured_at, sizeof s->chunk_captured_at);
 	s->chunk_captured_at[sizeof s->chunk_captured_at - 1] = '\0';
@@ -391,8 +281,8 @@ status live_chunk_put(struct live *l, const char *node_id, const struct live_chu
 
 status live_chunk_get(struct live *l, const void *ctx, const char *node_id, struct live_chunk *c)
 {
-	uint32_t slot = key_fits(node_id) ? node_slot_lock(l, node_id, false) : NO_SLOT;
-	if (slot == NO_SLOT)
+	uint32_t slot = live_key_fits(node_id) ? node_slot_lock(l, node_id, false) : LIVE_NO_SLOT;
+	if (slot == LIVE_NO_SLOT)
 		return ST_NOT_FOUND;
 	struct node_slot *s = &l->node_slots[slot];
 	size_t n = s->chunk_size;
@@ -412,50 +302,50 @@ status live_chunk_get(struct live *l, const void *ctx, const char *node_id, stru
 
 status live_listen_put(struct live *l, const char *session_id, const char *json, size_t n)
 {
-	if (!key_fits(session_id) || n == 0)
+	if (!live_key_fits(session_id) || n == 0)
 		return ST_INVALID;
 	if (n > LISTEN_JSON_MAX)
 		return ST_TOO_LARGE;
-	struct table *t = &l->listens;
-	uint32_t hash = key_hash(l->seed, session_id);
-	table_lock(t);
-	uint32_t slot = table_find(t, hash, session_id);
-	bool fresh = slot == NO_SLOT;
+	struct live_table *t = &l->listens;
+	uint32_t hash = live_key_hash(l->seed, session_id);
+	live_table_lock(t);
+	uint32_t slot = live_table_find(t, hash, session_id);
+	bool fresh = slot == LIVE_NO_SLOT;
 	if (fresh)
-		slot = table_free_slot(t);
+		slot = live_table_free_slot(t);
 	struct listen_slot *s = &l->listen_slots[slot];
-	FIRST(s->size = 0);
+	LIVE_FIRST(s->size = 0);
 	memcpy(s->json, json, n);
 	s->size = (uint32_t)n;
 	if (fresh)
-		table_insert(t, slot, hash, session_id);
+		live_table_insert(t, slot, hash, session_id);
 	else
-		table_touch(t, slot);
-	table_unlock(t);
+		live_table_touch(t, slot);
+	live_table_unlock(t);
 	return ST_OK;
 }
 
 status live_listen_get(struct live *l, const void *ctx, const char *session_id, int64_t ttl_seconds, json_object **doc)
 {
-	struct table *t = &l->listens;
+	struct live_table *t = &l->listens;
 	char *json = NULL;
 	size_t n = 0;
-	if (!key_fits(session_id))
+	if (!live_key_fits(session_id))
 		return ST_NOT_FOUND;
-	table_lock(t);
-	uint32_t slot = table_find(t, key_hash(l->seed, session_id), session_id);
-	if (slot != NO_SLOT) {
+	live_table_lock(t);
+	uint32_t slot = live_table_find(t, live_key_hash(l->seed, session_id), session_id);
+	if (slot != LIVE_NO_SLOT) {
 		struct listen_slot *s = &l->listen_slots[slot];
 		int64_t idle_ms = clock_mono_ms() - t->entries[slot].touched_ms;
 		n = s->size;
 		if (n == 0 || idle_ms > ttl_seconds * 1000) {
-			table_remove(t, slot);
+			live_table_remove(t, slot);
 		} else {
 			json = mem_strndup(ctx, s->json, n);
-			table_touch(t, slot);
+			live_table_touch(t, slot);
 		}
 	}
-	table_unlock(t);
+	live_table_unlock(t);
 	if (json == NULL)
 		return ST_NOT_FOUND;
 	return json_parse(ctx, json, n, doc) ? ST_OK : ST_INTERNAL;
@@ -463,62 +353,134 @@ status live_listen_get(struct live *l, const void *ctx, const char *session_id, 
 
 status live_listen_remove(struct live *l, const char *session_id)
 {
-	struct table *t = &l->listens;
-	if (!key_fits(session_id))
+	struct live_table *t = &l->listens;
+	if (!live_key_fits(session_id))
 		return ST_NOT_FOUND;
-	table_lock(t);
-	uint32_t slot = table_find(t, key_hash(l->seed, session_id), session_id);
-	if (slot != NO_SLOT)
-		table_remove(t, slot);
-	table_unlock(t);
-	return slot != NO_SLOT ? ST_OK : ST_NOT_FOUND;
+	live_table_lock(t);
+	uint32_t slot = live_table_find(t, live_key_hash(l->seed, session_id), session_id);
+	if (slot != LIVE_NO_SLOT)
+		live_table_remove(t, slot);
+	live_table_unlock(t);
+	return slot != LIVE_NO_SLOT ? ST_OK : ST_NOT_FOUND;
 }
 
 /* ---- last known credentials -------------------------------------------------------------------------------------- */
 
 void live_credential_put(struct live *l, const char *token_hash, const char *node_id)
 {
-	if (!key_fits(token_hash) || !key_fits(node_id))
+	if (!live_key_fits(token_hash) || !live_key_fits(node_id))
 		return;
-	struct table *t = &l->credentials;
-	uint32_t hash = key_hash(l->seed, token_hash);
-	table_lock(t);
-	uint32_t slot = table_find(t, hash, token_hash);
-	if (slot != NO_SLOT && strcmp(l->credential_slots[slot].node_id, node_id) == 0) {
-		table_touch(t, slot);
+	struct live_table *t = &l->credentials;
+	uint32_t hash = live_key_hash(l->seed, token_hash);
+	live_table_lock(t);
+	uint32_t slot = live_table_find(t, hash, token_hash);
+	if (slot != LIVE_NO_SLOT && strcmp(l->credential_slots[slot].node_id, node_id) == 0) {
+		live_table_touch(t, slot);
 	} else {
-		if (slot != NO_SLOT)
-			table_remove(t, slot);
-		slot = table_free_slot(t);
+		if (slot != LIVE_NO_SLOT)
+			live_table_remove(t, slot);
+		slot = live_table_free_slot(t);
 		memcpy(l->credential_slots[slot].node_id, node_id, strlen(node_id) + 1);
-		table_insert(t, slot, hash, token_hash);
+		live_table_insert(t, slot, hash, token_hash);
 	}
-	table_unlock(t);
+	live_table_unlock(t);
 }
 
 bool live_credential_get(struct live *l, const char *token_hash, char node_id[161])
 {
-	if (!key_fits(token_hash))
+	if (!live_key_fits(token_hash))
 		return false;
-	struct table *t = &l->credentials;
-	table_lock(t);
-	uint32_t slot = table_find(t, key_hash(l->seed, token_hash), token_hash);
-	if (slot != NO_SLOT) {
-		table_touch(t, slot);
-		memcpy(node_id, l->credential_slots[slot].node_id, KEY_SIZE);
+	struct live_table *t = &l->credentials;
+	live_table_lock(t);
+	uint32_t slot = live_table_find(t, live_key_hash(l->seed, token_hash), token_hash);
+	if (slot != LIVE_NO_SLOT) {
+		live_table_touch(t, slot);
+		memcpy(node_id, l->credential_slots[slot].node_id, LIVE_KEY_SIZE);
 	}
-	table_unlock(t);
-	return slot != NO_SLOT;
+	live_table_unlock(t);
+	return slot != LIVE_NO_SLOT;
 }
 
 void live_credential_forget_node(struct live *l, const char *node_id)
 {
-	struct table *t = &l->credentials;
-	table_lock(t);
+	struct live_table *t = &l->credentials;
+	live_table_lock(t);
 	for (uint32_t slot = 0; slot < t->high; slot++)
 		if (t->entries[slot].used && strcmp(l->credential_slots[slot].node_id, node_id) == 0)
-			table_remove(t, slot);
-	table_unlock(t);
+			live_table_remove(t, slot);
+	live_table_unlock(t);
+}
+
+/* ---- attempts ---------------------------------------------------------------------------------------------------- */
+
+/* The slot of key with the table locked, LIVE_NO_SLOT if it has none. */
+static uint32_t attempt_lock(struct live *l, const char *key)
+{
+	live_table_lock(&l->attempts);
+	return live_table_find(&l->attempts, live_key_hash(l->seed, key), key);
+}
+
+static uint32_t attempt_insert(struct live *l, const char *key, int64_t now_ms)
+{
+	uint32_t slot = live_table_free_slot(&l->attempts);
+	l->attempt_slots[slot] = (struct attempt_slot){.began_ms = now_ms};
+	live_table_insert(&l->attempts, slot, live_key_hash(l->seed, key), key);
+	return slot;
+}
+
+int64_t live_attempt(struct live *l, const char *key, int64_t limit, int64_t window_ms)
+{
+	int64_t now_ms = clock_mono_ms(), wait_ms = 0;
+	if (!live_key_fits(key))
+		return 0;
+	uint32_t slot = attempt_lock(l, key);
+	if (slot == LIVE_NO_SLOT)
+		slot = attempt_insert(l, key, now_ms);
+	struct attempt_slot *a = &l->attempt_slots[slot];
+	if (now_ms - a->began_ms >= window_ms)
+		*a = (struct attempt_slot){.began_ms = now_ms};
+	if (a->count < limit)
+		a->count++;
+	else
+		wait_ms = a->began_ms + window_ms - now_ms;
+	live_table_touch(&l->attempts, slot);
+	live_table_unlock(&l->attempts);
+	return wait_ms;
+}
+
+void live_attempt_return(struct live *l, const char *key)
+{
+	if (!live_key_fits(key))
+		return;
+	uint32_t slot = attempt_lock(l, key);
+	if (slot != LIVE_NO_SLOT && l->attempt_slots[slot].count > 0)
+		l->attempt_slots[slot].count--;
+	live_table_unlock(&l->attempts);
+}
+
+void live_attempt_forget(struct live *l, const char *key)
+{
+	if (!live_key_fits(key))
+		return;
+	uint32_t slot = attempt_lock(l, key);
+	if (slot != LIVE_NO_SLOT)
+		live_table_remove(&l->attempts, slot);
+	live_table_unlock(&l->attempts);
+}
+
+/* ---- costs ------------------------------------------------------------------------------------------------------- */
+
+#define COST_WEIGHT 8
+
+void live_cost_note(struct live *l, enum live_cost kind, int64_t us)
+{
+	int64_t mean = l->costs[kind];
+	l->costs[kind] = mean == 0 ? us : mean + (us - mean) / COST_WEIGHT;
+}
+
+int64_t live_cost(const struct live *l, enum live_cost kind)
+{
+	return l->costs[kind];
 }
 
 /* ---- counters ---------------------------------------------------------------------------------------------------- */
@@ -536,4 +498,41 @@ void live_set(struct live *l, enum live_counter c, int64_t value)
 int64_t live_read(const struct live *l, enum live_counter c)
 {
 	return atomic_load_explicit(&l->counters[c], memory_order_relaxed);
+}
+
+int64_t live_swap(struct live *l, enum live_counter c, int64_t value)
+{
+	return atomic_exchange(&l->counters[c], value);
+}
+
+/* ---- while the database is away ---------------------------------------------------------------------------------- */
+
+void live_recall_open(struct live *l, size_t answer_bytes)
+{
+	l->answers = recall_create(answer_bytes);
+	l->sessions = recall_create(SESSION_BYTES);
+}
+
+struct recall *live_answers(const struct live *l)
+{
+	return l->answers;
+}
+
+struct recall *live_sessions(const struct live *l)
+{
+	return l->sessions;
+}
+
+bool live_waiting_begin(struct live *l)
+{
+	int rc = pthread_mutex_trylock(&l->waiting);
+
+	if (rc == EOWNERDEAD)
+		pthread_mutex_consistent(&l->waiting);
+	return rc == 0 || rc == EOWNERDEAD;
+}
+
+void live_waiting_end(struct live *l)
+{
+	pthread_mutex_unlock(&l->waiting);
 }

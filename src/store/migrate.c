@@ -133,8 +133,8 @@ static bool load_files(struct run *r)
 	}
 	free(found);
 	for (size_t i = 0; good && i < r->file_count; i++)
-		if (r->files[i].version != (int)i + 1) {
-			fprintf(r->out, "%s: the SQL files are not numbered 1, 2, 3, ...\n", r->dir);
+		if (i == 0 ? r->files[i].version != BASE_VERSION : r->files[i].version <= r->files[i - 1].version) {
+			fprintf(r->out, "%s: the SQL files do not each have a number of their own, from 1 on\n", r->dir);
 			good = false;
 		}
 	return good;
@@ -318,6 +318,15 @@ static int settle_base(struct run *r)
 
 /* ---- our own additions ------------------------------------------------------------------------------------------- */
 
+/* Index of the file with that number; file_count if there is none. */
+static size_t file_index(const struct run *r, long version)
+{
+	size_t i = 0;
+	while (i < r->file_count && r->files[i].version != version)
+		i++;
+	return i;
+}
+
 /* The versions that were applied, in *applied (one flag a file); compares the checksums. */
 static int read_applied(struct run *r, bool *applied)
 {
@@ -333,17 +342,17 @@ static int read_applied(struct run *r, bool *applied)
 		code = failure(r);
 	}
 	for (int i = 0; code == MIGRATE_OK && i < PQntuples(p); i++) {
-		long version = strtol(PQgetvalue(p, i, 0), NULL, 10);
-		if (version < 1 || (size_t)version > r->file_count) {
+		size_t at = file_index(r, strtol(PQgetvalue(p, i, 0), NULL, 10));
+		if (at == r->file_count) {
 			fprintf(r->out, "refused: %s was applied by a newer version of this program\n",
 			        PQgetvalue(p, i, 1));
 			code = MIGRATE_REFUSED_NEWER;
-		} else if (strcmp(r->files[version - 1].sha256, PQgetvalue(p, i, 2)) != 0) {
+		} else if (strcmp(r->files[at].sha256, PQgetvalue(p, i, 2)) != 0) {
 			fprintf(r->out, "%s is not the file that was applied to this database: its checksum differs\n",
-			        r->files[version - 1].name);
+			        r->files[at].name);
 			code = MIGRATE_FAILED;
 		} else
-			applied[version - 1] = true;
+			applied[at] = true;
 	}
 	PQclear(p);
 	return code;

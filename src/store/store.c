@@ -1,12 +1,14 @@
 /* The store handle: forwards each call to its backend (backend.h). */
 #include "store/store.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/backend.h"
 
 struct store {
 	const struct backend *ops;
 	void *b;
+	struct degrade degrade;
 };
 
 struct store *store_open(const void *ctx, const struct config *c, const char **error)
@@ -32,6 +34,36 @@ struct store *store_open(const void *ctx, const struct config *c, const char **e
 bool store_is_database(const struct store *s)
 {
 	return s->ops->database;
+}
+
+void store_attach(struct store *s, struct live *l)
+{
+	if (s->ops->attach != NULL)
+		s->ops->attach(s->b, l, &s->degrade);
+}
+
+void store_degrade_begin(struct store *s, bool allowed)
+{
+	s->degrade = (struct degrade){.allowed = allowed};
+}
+
+bool store_degrade_access(struct store *s, bool on)
+{
+	bool before = s->degrade.access;
+
+	s->degrade.access = on;
+	return before;
+}
+
+void store_degrade_note(struct store *s)
+{
+	s->degrade.noted = true;
+}
+
+bool store_degraded(const struct store *s, int64_t *age_ms)
+{
+	*age_ms = s->degrade.recalled ? clock_mono_ms() - s->degrade.known_ms : 0;
+	return s->degrade.recalled || s->degrade.noted;
 }
 
 void store_hint(struct store *s, const struct model *m, const char *id)
@@ -63,6 +95,16 @@ status store_list(struct store *s, const void *ctx, const struct model *m, const
 status store_count_by(struct store *s, const void *ctx, const struct model *m, const struct query *q, const char *field, json_object **out)
 {
 	return s->ops->count_by(s->b, ctx, m, q, field, out);
+}
+
+status store_counts(struct store *s, const void *ctx, const struct model *m, const struct query *q,
+		    const char *const *fields, size_t n, json_object **out)
+{
+	if (s->ops->counts != NULL)
+		return s->ops->counts(s->b, ctx, m, q, fields, n, out);
+	for (size_t i = 0; i < n; i++)
+		TRY(s->ops->count_by(s->b, ctx, m, q, fields[i], &out[i]));
+	return ST_OK;
 }
 
 status store_insert(struct store *s, const void *ctx, const struct model *m, json_object *doc, json_object **stored)
@@ -168,6 +210,16 @@ void store_rollback(struct store *s)
 status store_audit_maintain(struct store *s, int64_t *moved)
 {
 	return s->ops->audit_maintain(s->b, moved);
+}
+
+status store_audit_prune(struct store *s, int64_t before_ms, int64_t limit, json_object *events, int64_t *removed)
+{
+	return s->ops->audit_prune(s->b, before_ms, limit, events, removed);
+}
+
+status store_each(struct store *s, const struct model *m, const struct query *q, document_fn each, void *state)
+{
+	return s->ops->each(s->b, m, q, each, state);
 }
 
 bool store_runner_lock(struct store *s)

@@ -26,6 +26,30 @@ struct store *store_open(const void *ctx, const struct config *c, const char **e
 /* True if a database is configured. */
 bool store_is_database(const struct store *s);
 
+/* ---- while the database is away (01 T4, 09 D-68) ----------------------------------------------------------------- */
+
+struct live;
+
+/*
+ * Shares with the other processes, in live memory, what was last known of the database and whether it is there. Without
+ * it (commands) nothing is answered from memory. Called once, after store_open(); flat files need none of it.
+ */
+void store_attach(struct store *s, struct live *l);
+
+/*
+ * A request begins; of the one before nothing is remembered. allowed: reads that fail because the database is away may
+ * be answered from what was last known (GET, HEAD). Once one was, every write of the request is ST_UNAVAILABLE: a guard
+ * must not rest on what is known no better. Sessions, and whatever is read between store_degrade_access(true) and
+ * (false), must have been known RAKKR_AUTH_STALE_SECONDS ago or later. Accounts and policies themselves are not kept.
+ */
+void store_degrade_begin(struct store *s, bool allowed);
+/* Returns what it was before. */
+bool store_degrade_access(struct store *s, bool on);
+/* The caller answered from its own last knowledge (node credentials). */
+void store_degrade_note(struct store *s);
+/* True if something was so answered since store_degrade_begin(). *age_ms: of the oldest answer used. */
+bool store_degraded(const struct store *s, int64_t *age_ms);
+
 
 /* ST_OK when usable now; bounded to about 3 s (readiness, D-73). *reason gets a short text when not. */
 status store_ping(struct store *s, const char **reason);
@@ -41,11 +65,24 @@ status store_get(struct store *s, const void *ctx, const struct model *m, const 
  */
 void store_hint(struct store *s, const struct model *m, const char *id);
 
+/*
+ * Gives every document that q matches to each, in q's order, until it returns false; memory does not grow with their
+ * number (flat files: with that of the model's, which are in memory anyway). One state of the store is read from the
+ * first to the last; a document lives until each returns. each must not call the store. q->limit and q->offset of audit
+ * events do not count. Not inside a unit of work.
+ */
+typedef bool (*document_fn)(void *state, json_object *doc);
+status store_each(struct store *s, const struct model *m, const struct query *q, document_fn each, void *state);
+
 status store_list(struct store *s, const void *ctx, const struct model *m, const struct query *q, struct page *out);
 
 /* Number of documents by value of a field (contract facets, status counts): array of {"value","count"}, unordered. */
 status store_count_by(struct store *s, const void *ctx, const struct model *m, const struct query *q, const char *field,
 		      json_object **out);
+
+/* The same for n fields at once; out[i] belongs to fields[i]. */
+status store_counts(struct store *s, const void *ctx, const struct model *m, const struct query *q,
+		    const char *const *fields, size_t n, json_object **out);
 
 /*
  * Inserts doc. ST_CONFLICT if the id exists (nothing changes). Text longer than a column is ST_INVALID.
@@ -166,6 +203,13 @@ bool store_dirty(const struct store *s);
  * Flat files: makes buffered audit lines durable.
  */
 status store_audit_maintain(struct store *s, int64_t *moved);
+
+/*
+ * Removes audit events older than before_ms, oldest first, at most limit of them (flat files: all), and stores events
+ * (array, may be NULL) in the same step. *removed: how many went; when there was nothing to remove, events are not
+ * stored either. Flat files put the number into details.deletedCount of the events. Durable.
+ */
+status store_audit_prune(struct store *s, int64_t before_ms, int64_t limit, json_object *events, int64_t *removed);
 
 /* True if this process may act as the runner now (Postgres: session advisory lock; files: lock file). */
 bool store_runner_lock(struct store *s);

@@ -26,6 +26,11 @@
 
 static const char *const folders[] = {"ad-hoc", "scheduled"};
 
+const char *cache_folder(size_t i)
+{
+	return i < sizeof(folders) / sizeof(folders[0]) ? folders[i] : NULL;
+}
+
 struct cache_upload {
 	char *folder; /* of temp, kept and final */
 	char *temp;   /* hidden name; NULL once it has been moved */

@@ -24,6 +24,12 @@ const char *cache_extension(const void *ctx, const char *file_name, const char *
  */
 char *cache_path(const void *ctx, bool scheduled, const char *recording_id, const char *extension);
 
+/* Folders of the cache by number, from 0; NULL after the last. */
+const char *cache_folder(size_t i);
+
+/* The recording id in a path made by cache_path(): its last component without the extension. Owned by ctx. */
+char *cache_path_id(const void *ctx, const char *path);
+
 /* "audio/flac", "audio/wav", else "audio/mpeg", by the path's extension in any case. */
 const char *cache_mime(const char *path);
 

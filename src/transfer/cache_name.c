@@ -19,6 +19,14 @@ static const char *extension_of(const char *path)
 	return dot != NULL && dot != base ? dot : "";
 }
 
+char *cache_path_id(const void *ctx, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash != NULL ? slash + 1 : path;
+
+	return mem_strndup(ctx, base, strlen(base) - strlen(extension_of(path)));
+}
+
 const char *cache_extension(const void *ctx, const char *file_name, const char *content_type)
 {
 	static const char *const known[] = {".flac", ".mp3", ".wav"};

@@ -54,6 +54,13 @@ static size_t collect(char *data, size_t size, size_t count, void *arg)
 	return n;
 }
 
+static const char *own_address;
+
+void http_from(const char *address)
+{
+	own_address = address;
+}
+
 /* One connection a thread, kept alive between requests. */
 static CURL *client(void)
 {
@@ -70,6 +77,11 @@ static CURL *client(void)
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 120L);
+	if (own_address != NULL) {
+		curl_easy_setopt(curl, CURLOPT_INTERFACE, own_address);
+		curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+	}
 	return curl;
 }
 
@@ -215,7 +227,7 @@ bool raw_send(struct raw *c, const void *data, size_t n)
 	return true;
 }
 
-struct response raw_answer(struct raw *c, int timeout_ms)
+static struct response raw_read(struct raw *c, int timeout_ms, bool (*whole)(const struct bytes *all))
 {
 	struct bytes all = {strdup(""), 0};
 	char chunk[16384];
@@ -228,6 +240,8 @@ struct response raw_answer(struct raw *c, int timeout_ms)
 		else if (code != CURLE_OK || n == 0)
 			break;
 		collect(chunk, 1, n, &all);
+		if (whole(&all))
+			break;
 	}
 	char *end = strstr(all.data, "\r\n\r\n");
 	struct response r = {.asked = "raw request", .headers = all.data, .body = strdup("")};
@@ -240,6 +254,29 @@ struct response raw_answer(struct raw *c, int timeout_ms)
 	if (sscanf(all.data, "HTTP/%*s %d", &r.status) != 1)
 		r.status = 0;
 	return r;
+}
+
+static bool never(const struct bytes *all)
+{
+	(void)all;
+	return false;
+}
+
+struct response raw_answer(struct raw *c, int timeout_ms)
+{
+	return raw_read(c, timeout_ms, never);
+}
+
+static bool one_answer(const struct bytes *all)
+{
+	const char *end = strstr(all->data, "\r\n\r\n"), *length = strcasestr(all->data, "\r\ncontent-length:");
+	size_t body = length != NULL && end != NULL && length < end ? strtoul(length + 17, NULL, 10) : 0;
+	return end != NULL && all->len >= (size_t)(end + 4 - all->data) + body;
+}
+
+struct response raw_reply(struct raw *c, int timeout_ms)
+{
+	return raw_read(c, timeout_ms, one_answer);
 }
 
 void raw_close(struct raw *c)

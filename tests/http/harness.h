@@ -46,6 +46,9 @@ struct response {
 struct response http(const char *method, const char *path, const char *token, const char *const *headers,
                      const void *body, size_t len);
 
+/* The client's own address for all later requests of this process, e.g. "127.1.2.3"; NULL = the usual one. */
+void http_from(const char *address);
+
 /* Without a body. */
 struct response get(const char *path, const char *token);
 struct response del(const char *path, const char *token);
@@ -73,6 +76,8 @@ struct raw *raw_open(void);
 bool raw_send(struct raw *c, const void *data, size_t n);
 /* Everything until the other side closes or timeout_ms pass. */
 struct response raw_answer(struct raw *c, int timeout_ms);
+/* One whole answer on a connection that stays open (by Content-Length; without one, the head alone). */
+struct response raw_reply(struct raw *c, int timeout_ms);
 void raw_close(struct raw *c);
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */

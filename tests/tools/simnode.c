@@ -1,12 +1,16 @@
 /*
  * A recorder node without a microphone: beats, sends meters and monitored audio, reads its configuration, claims jobs,
  * uploads a generated WAV file for each, and stops when it is told to. It goes through the calls in the order of the
- * real agent (contract 08 A4, A8), one job at a time.
+ * real agent (contract 08 A3, A4, A8), one job at a time, each on a connection of its own.
  *
- *	simnode [-k] [-i SECONDS] [-t SECONDS] [-n TICKS] URL NODE_ID TOKEN
+ *	simnode [-k | -c FILE] [-i SECONDS] [-t SECONDS] [-n TICKS] URL NODE_ID TOKEN
+ *	simnode ... -e ALIAS [-s SITE] [-f FILE] [-r SECONDS [-o SECONDS]] URL USER
  *
- * -k: do not verify the certificate; -i: time between ticks (5); -t: length of each take (5); -n: end after that many
- * ticks and an idle moment (default: run until killed). Prints a line for each thing that happens.
+ * -k: do not verify the certificate; -c: verify it with this one; -i: time between ticks (5); -t: length of each take
+ * (5); -n: end after that many ticks and an idle moment (default: run until killed).
+ * -e: enroll as a node of that name, in a room of that name; the password of USER is in SIMNODE_PASSWORD. With -f the
+ * credential is kept in FILE, and the same node comes back at the next start. -r: as that user, start a recording of
+ *this node every so many seconds, the first one after the seconds of -o (0). Prints a line for each thing that happens.
  */
 #include <curl/curl.h>
 #include <json-c/json.h>
@@ -17,12 +21,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#define CALL_SECONDS 120L
+
 static const char *base, *node_id, *token;
+static const char *certificate; /* NULL: those of the system */
 static bool insecure;
 static double take_seconds = 5;
+
+/* The user that enrolls the node and starts its recordings; NULL if it is enrolled already. */
+static struct {
+	const char *email, *token;
+	const char *alias, *site, *credential_file;
+	double every, next_start; /* seconds; every 0: starts no recordings */
+} user = {.site = "Simulation"};
 
 struct answer {
 	long status;
@@ -67,22 +82,25 @@ static size_t collect(char *data, size_t size, size_t count, void *arg)
 	return n;
 }
 
-/* One call on a connection of its own, as the agent does it; headers: lines ended by NULL. */
-static struct answer call(const char *method, const char *path, const void *body, size_t len, ...)
+/* One call on a connection of its own, as the agent does it; headers: lines ended by NULL. bearer NULL: nobody's. */
+static struct answer call_as(const char *bearer, const char *method, const char *path, const void *body, size_t len,
+                             va_list ap)
 {
 	struct answer a = {.body = strdup("")};
 	CURL *curl = curl_easy_init();
 	char *url = NULL, *line = NULL;
-	if (asprintf(&url, "%s/api/v1%s", base, path) < 0 || asprintf(&line, "Authorization: Bearer %s", token) < 0)
+	if (asprintf(&url, "%s/api/v1%s", base, path) < 0 ||
+	    asprintf(&line, "Authorization:%s%s", bearer != NULL ? " Bearer " : "", bearer != NULL ? bearer : "") < 0)
 		abort();
 	struct curl_slist *headers = curl_slist_append(curl_slist_append(NULL, "Expect:"), line);
 	headers = curl_slist_append(headers, body != NULL ? "Accept: */*" : "Content-Type:");
-	va_list ap;
-	va_start(ap, len);
 	for (const char *extra = va_arg(ap, const char *); extra != NULL; extra = va_arg(ap, const char *))
 		headers = curl_slist_append(headers, extra);
-	va_end(ap);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, CALL_SECONDS);
+	if (certificate != NULL)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, certificate);
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
@@ -104,7 +122,41 @@ static struct answer call(const char *method, const char *path, const void *body
 	return a;
 }
 
+/* As the node. */
+static struct answer call(const char *method, const char *path, const void *body, size_t len, ...)
+{
+	va_list ap;
+	va_start(ap, len);
+	struct answer a = call_as(token, method, path, body, len, ap);
+	va_end(ap);
+	return a;
+}
+
+/* As the user. */
+static struct answer ask(const char *path, const char *body, ...)
+{
+	va_list ap;
+	va_start(ap, body);
+	struct answer a = call_as(user.token, "POST", path, body, strlen(body), ap);
+	va_end(ap);
+	return a;
+}
+
 #define JSON "Content-Type: application/json"
+
+static const char *text_at(json_object *o, const char *first, const char *second)
+{
+	json_object *v = NULL;
+	if (!json_object_object_get_ex(o, first, &v) || (second != NULL && !json_object_object_get_ex(v, second, &v)))
+		return "";
+	return json_object_get_string(v);
+}
+
+static void pause_for(double seconds)
+{
+	if (seconds > 0)
+		nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)}, NULL);
+}
 
 static char *node_path(const char *rest)
 {
@@ -156,7 +208,24 @@ static void iso_now(char out[40])
 	snprintf(out + n, 40 - n, ".%09ldZ", t.tv_nsec);
 }
 
-static void report(int tick)
+/* The agent's first words (A3). */
+static void announce(void)
+{
+	char body[1000], at[40], id[100];
+	iso_now(at);
+	snprintf(id, sizeof(id), "%s", at);
+	for (char *c = id; *c != '\0'; c++)
+		if (*c == ':' || *c == '.')
+			*c = '-';
+	int n = snprintf(body, sizeof(body),
+	                 "{\"details\":{\"alias\":\"simnode\",\"nodeId\":\"%s\"},\"id\":\"node_event_%s_%s\","
+	                 "\"openedAt\":\"%s\",\"severity\":\"info\",\"type\":\"agent.started\"}",
+	                 node_id, node_id, id, at);
+	free(call("POST", node_path("health-events"), body, (size_t)n, JSON, NULL).body);
+}
+
+/* One tick up to the claim; the status of the heartbeat. */
+static long report(int tick)
 {
 	char body[4000], at[40], captured[80];
 	int n = snprintf(body, sizeof(body),
@@ -164,7 +233,8 @@ static void report(int tick)
 	                 "\"runtime\":{\"architecture\":\"x86_64\",\"audioBackends\":[\"alsa\"],\"uptimeSeconds\":%d},"
 	                 "\"status\":\"online\"}",
 	                 tick);
-	free(call("POST", node_path("heartbeat"), body, (size_t)n, JSON, NULL).body);
+	struct answer beat = call("POST", node_path("heartbeat"), body, (size_t)n, JSON, NULL);
+	free(beat.body);
 	iso_now(at);
 	n = snprintf(body, sizeof(body),
 	             "{\"capturedAt\":\"%s\",\"interfaceId\":\"iface_default_capture\",\"nodeId\":\"%s\",\"levels\":[",
@@ -188,14 +258,7 @@ static void report(int tick)
 	         .body);
 	free(chunk);
 	free(call("GET", node_path("config"), NULL, 0, NULL).body);
-}
-
-static const char *text_at(json_object *o, const char *first, const char *second)
-{
-	json_object *v = NULL;
-	if (!json_object_object_get_ex(o, first, &v) || (second != NULL && !json_object_object_get_ex(v, second, &v)))
-		return "";
-	return json_object_get_string(v);
+	return beat.status;
 }
 
 static bool claim(struct job *job)
@@ -264,44 +327,188 @@ static bool record(const struct job *job)
 	return false;
 }
 
-int main(int argc, char **argv)
+/* ---- the user ---------------------------------------------------------------------------------------------------- */
+
+static bool sign_in(void)
 {
-	double interval = 5;
-	int ticks = 0;
-	for (int option; (option = getopt(argc, argv, "ki:t:n:")) != -1;) {
-		if (option == 'k')
-			insecure = true;
-		else if (option == 'i')
-			interval = atof(optarg);
-		else if (option == 't')
-			take_seconds = atof(optarg);
-		else if (option == 'n')
-			ticks = atoi(optarg);
-		else
-			return 2;
+	json_object *body = json_object_new_object();
+	json_object_object_add(body, "email", json_object_new_string(user.email));
+	json_object_object_add(body, "password", json_object_new_string(getenv("SIMNODE_PASSWORD")));
+	user.token = NULL;
+	struct answer a = ask("/auth/login", json_object_to_json_string(body), JSON, NULL);
+	json_object *reply = a.status == 200 ? json_tokener_parse(a.body) : NULL;
+	if (reply != NULL)
+		user.token = strdup(text_at(reply, "data", "token"));
+	json_object_put(reply);
+	json_object_put(body);
+	free(a.body);
+	return user.token != NULL;
+}
+
+static bool load_credential(void)
+{
+	json_object *o = user.credential_file != NULL ? json_object_from_file(user.credential_file) : NULL;
+	if (o == NULL)
+		return false;
+	node_id = strdup(text_at(o, "nodeId", NULL));
+	token = strdup(text_at(o, "token", NULL));
+	json_object_put(o);
+	return *node_id != '\0' && *token != '\0';
+}
+
+static void save_credential(void)
+{
+	json_object *o = json_object_new_object();
+	json_object_object_add(o, "nodeId", json_object_new_string(node_id));
+	json_object_object_add(o, "token", json_object_new_string(token));
+	umask(077);
+	if (json_object_to_file(user.credential_file, o) != 0)
+		say("cannot write %s", user.credential_file);
+	json_object_put(o);
+}
+
+static json_object *enrollment(void)
+{
+	json_object *o =
+	    json_tokener_parse("{\"agentVersion\":\"simnode\",\"interfaces\":[{\"alias\":\"Simulated desk\","
+	                       "\"backend\":\"alsa\",\"channelCount\":2,\"sampleRates\":[48000],"
+	                       "\"systemName\":\"default\"}],\"location\":{},\"tags\":[\"simulated\"]}");
+	json_object *location = NULL;
+	json_object_object_get_ex(o, "location", &location);
+	json_object_object_add(location, "room", json_object_new_string(user.alias));
+	json_object_object_add(location, "site", json_object_new_string(user.site));
+	json_object_object_add(o, "alias", json_object_new_string(user.alias));
+	json_object_object_add(o, "hostname", json_object_new_string("simnode"));
+	return o;
+}
+
+static bool enroll(void)
+{
+	if (user.token == NULL && !sign_in())
+		return false;
+	json_object *body = enrollment(), *data = NULL, *reply = NULL;
+	struct answer a = ask("/nodes/enroll", json_object_to_json_string(body), JSON, NULL);
+	if (a.status == 201)
+		reply = json_tokener_parse(a.body);
+	if (json_object_object_get_ex(reply, "data", &data)) {
+		node_id = strdup(text_at(data, "credential", "nodeId"));
+		token = strdup(text_at(data, "credential", "token"));
+		say("enrolled %s as %s", user.alias, node_id);
+		if (user.credential_file != NULL)
+			save_credential();
 	}
-	if (argc - optind != 3) {
-		fputs("usage: simnode [-k] [-i SECONDS] [-t SECONDS] [-n TICKS] URL NODE_ID TOKEN\n", stderr);
-		return 2;
+	json_object_put(reply);
+	json_object_put(body);
+	free(a.body);
+	return data != NULL;
+}
+
+/* A recording of this node, when it is time for one. */
+static void start_recording(void)
+{
+	if (user.every <= 0 || now() < user.next_start)
+		return;
+	user.next_start += user.every;
+	json_object *body = json_object_new_object();
+	json_object_object_add(body, "nodeId", json_object_new_string(node_id));
+	struct answer a = {.status = 401, .body = NULL};
+	for (int attempt = 0; attempt < 2 && a.status == 401; attempt++) { /* sessions end */
+		free(a.body);
+		a.body = NULL;
+		if ((user.token == NULL || attempt > 0) && !sign_in())
+			break;
+		a = ask("/recordings", json_object_to_json_string(body), JSON, NULL);
 	}
-	base = argv[optind];
-	node_id = argv[optind + 1];
-	token = argv[optind + 2];
+	if (a.status == 202)
+		say("a recording of %s was started", user.alias);
+	free(a.body);
+	json_object_put(body);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+
+static void run(double interval, int ticks)
+{
 	struct job job;
 	bool busy = false;
 	double next_tick = now();
+	announce();
 	for (int tick = 0; ticks == 0 || tick < ticks || busy;) {
 		if (now() >= next_tick) {
-			report(++tick);
+			if (report(++tick) == 401 && user.email != NULL && enroll()) /* of another database */
+				continue;
 			next_tick += interval;
+			start_recording();
 			if (!busy)
 				busy = claim(&job);
 		}
 		if (busy)
 			busy = record(&job);
-		double pause = busy && next_tick - now() > 1 ? 1 : next_tick - now();
-		if (pause > 0)
-			nanosleep(&(struct timespec){(time_t)pause, (long)((pause - floor(pause)) * 1e9)}, NULL);
+		double pause = next_tick - now();
+		pause_for(busy && pause > 1 ? 1 : pause);
 	}
+}
+
+static int usage(void)
+{
+	fputs("usage: simnode [-k | -c FILE] [-i SECONDS] [-t SECONDS] [-n TICKS] URL NODE_ID TOKEN\n"
+	      "       simnode ... -e ALIAS [-s SITE] [-f FILE] [-r SECONDS [-o SECONDS]] URL USER\n",
+	      stderr);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	double interval = 5, offset = 0;
+	int ticks = 0;
+	for (int option; (option = getopt(argc, argv, "kc:i:t:n:e:s:f:r:o:")) != -1;) {
+		switch (option) {
+		case 'k':
+			insecure = true;
+			break;
+		case 'c':
+			certificate = optarg;
+			break;
+		case 'i':
+			interval = atof(optarg);
+			break;
+		case 't':
+			take_seconds = atof(optarg);
+			break;
+		case 'n':
+			ticks = atoi(optarg);
+			break;
+		case 'e':
+			user.alias = optarg;
+			break;
+		case 's':
+			user.site = optarg;
+			break;
+		case 'f':
+			user.credential_file = optarg;
+			break;
+		case 'r':
+			user.every = atof(optarg);
+			break;
+		case 'o':
+			offset = atof(optarg);
+			break;
+		default:
+			return usage();
+		}
+	}
+	if (argc - optind != (user.alias != NULL ? 2 : 3) || (user.alias != NULL && getenv("SIMNODE_PASSWORD") == NULL))
+		return usage();
+	base = argv[optind];
+	if (user.alias == NULL) {
+		node_id = argv[optind + 1];
+		token = argv[optind + 2];
+	} else {
+		user.email = argv[optind + 1];
+		user.next_start = now() + offset;
+		while (!load_credential() && !enroll())
+			pause_for(interval);
+	}
+	run(interval, ticks);
 	return 0;
 }

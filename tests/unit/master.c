@@ -311,7 +311,7 @@ Test(master, children_follow_a_killed_master_after_their_request)
 	pid_t pids[16];
 	int held = begin_request("rakkr.sock", "/healthz");
 	usleep(50000);
-	wait_children("rakkr-", 5);
+	wait_children("rakkr-", 6);
 	int n = children("rakkr-", pids, 16);
 	kill(master, SIGKILL);
 	waitpid(master, NULL, 0);

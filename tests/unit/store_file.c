@@ -901,7 +901,7 @@ static void write_pairs(int acknowledge)
 
 static bool is_left_over(const char *name)
 {
-	return strstr(name, ".tmp") != NULL || strcmp(name, ".commit") == 0;
+	return strstr(name, ".tmp") != NULL;
 }
 
 Test(store_file, kill_9_loses_no_acknowledged_commit)
@@ -940,40 +940,74 @@ Test(store_file, kill_9_loses_no_acknowledged_commit)
 	cr_assert_geq(last, 59, "the writers came to nothing: %d", last);
 }
 
+/* A commit that stands: the journal as a writer leaves it that dies behind it. */
+static void spill_journal(const char *renames, const char *audit, long long offset)
+{
+	json_object *o = json_new_object(mem);
+	char hex[SHA256_HEX_SIZE];
+	size_t n;
+	char *text;
+
+	json_object_object_add(o, "renames", json_object_get(from_json(renames)));
+	json_set_str(o, "audit", audit);
+	json_set_int(o, "auditOffset", offset);
+	text = json_compact(mem, o, &n);
+	crypto_sha256_hex(hex, text, n);
+	spill(in_folder(".commit"), mem_printf(mem, "%s\n%s", hex, text));
+}
+
+static long long size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (long long)st.st_size : -1;
+}
+
 Test(store_file, a_journal_is_finished_by_the_next_writer)
 {
+	static const char line[] = "{\"action\":\"x.done\",\"createdAt\":\"2031-01-01T00:00:00.000Z\",\"id\":"
+	                           "\"01890000-0000-7000-8000-000000000001\"}\n";
 	void *s = open_store();
-	char *jobs, *recordings;
+	char *jobs, *recordings, *log = in_folder("audit-events.jsonl");
+	int64_t moved = 1;
 
 	OPS.insert(s, mem, &model_recordings, recording("r"), NULL);
 	OPS.insert(s, mem, &model_jobs, job("j", "r"), NULL);
 	OPS.commit(s, NULL, true);
 	jobs = in_folder("recording-jobs.json.0123456789abcdef.tmp");
 	recordings = in_folder("recordings-metadata.json.0123456789abcdef.tmp");
-	/* died after the first rename: the file of recordings is in place, that of jobs is not */
+	/* died after the first rename: the file of recordings is in place, that of jobs is not, nor is the event */
 	spill(jobs, "{\"jobs\":[]}");
 	spill(in_folder("evil"), "x");
-	spill(in_folder(".commit"), mem_printf(mem,
-	                                       "[{\"tmp\":\"%s\",\"final\":\"%s\"},{\"tmp\":\"%s\",\"final\":\"%s\"},"
-	                                       "{\"tmp\":\"%s\",\"final\":\"%s/other\"}]",
-	                                       recordings, in_folder("recordings-metadata.json"), jobs,
-	                                       in_folder("recording-jobs.json"), in_folder("evil"), folder));
+	spill_journal(mem_printf(mem,
+	                         "[{\"tmp\":\"%s\",\"final\":\"%s\"},{\"tmp\":\"%s\",\"final\":\"%s\"},"
+	                         "{\"tmp\":\"%s\",\"final\":\"%s/other\"}]",
+	                         recordings, in_folder("recordings-metadata.json"), jobs,
+	                         in_folder("recording-jobs.json"), in_folder("evil"), folder),
+	              line, 0);
 	cr_assert_eq(OPS.insert(s, mem, &model_schedules, schedule("s", "S"), NULL), ST_OK);
 	cr_assert_eq(OPS.commit(s, NULL, true), ST_OK);
 	cr_assert_eq(count_all(s, &model_jobs), 0);
 	cr_assert_eq(count_all(s, &model_recordings), 2);
-	cr_assert_eq(access(in_folder(".commit"), F_OK), -1);
+	cr_assert_str_eq(slurp(log, NULL), line);
+	cr_assert_leq(size_of(in_folder(".commit")), 0);
 	cr_assert_eq(access(in_folder("other"), F_OK), -1, "only our own files are renamed");
-	/* the runner's tick does it as well */
-	spill(jobs, "{\"jobs\":[]}");
-	spill(in_folder(".commit"), "[]");
-	int64_t moved = 1;
+	/* the runner's tick does it as well; an event that is in the log is not put there twice */
+	spill_journal("[]", line, 0);
 	cr_assert_eq(OPS.audit_maintain(s, &moved), ST_OK);
 	cr_assert_eq(moved, 0);
-	cr_assert_eq(access(in_folder(".commit"), F_OK), -1);
-	spill(in_folder(".commit"), "[{");
+	cr_assert_leq(size_of(in_folder(".commit")), 0);
+	cr_assert_str_eq(slurp(log, NULL), line);
+	/* torn: it never stood */
+	spill(jobs, "{\"jobs\":[]}");
+	spill(in_folder(".commit"), "0123[{");
 	cr_assert_eq(OPS.lock(s, "x"), ST_OK);
-	cr_assert_eq(access(in_folder(".commit.damaged"), F_OK), 0);
+	cr_assert_leq(size_of(in_folder(".commit")), 0);
+	cr_assert_eq(access(jobs, F_OK), 0);
+	OPS.rollback(s);
+	talloc_free(s);
+	s = open_store();
+	cr_assert_eq(access(jobs, F_OK), -1, "left over, and removed at the next start");
 }
 
 Test(store_file, the_lock_is_waited_for_only_so_long, .timeout = 30)
@@ -1138,12 +1172,14 @@ Test(store_file, audit_events_survive_a_full_disk)
 	void *s = open_store();
 	struct query q;
 	struct page page;
+	int failed = 0;
 	size_t n;
 
 	signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &limit);
 	for (int i = 0; i < 5; i++)
-		append(s, event(i, "x", "u"), true);
+		failed += OPS.commit(s, list_of(mem, event(i, "x", "u")), true) == ST_NO_SPACE;
+	cr_assert_geq(failed, 2, "what is not on disk is not acknowledged");
 	slurp(in_folder("audit-events.jsonl"), &n);
 	setrlimit(RLIMIT_FSIZE, &unlimited);
 	cr_assert_lt(n, 701);
@@ -1152,6 +1188,57 @@ Test(store_file, audit_events_survive_a_full_disk)
 	query_init(&q);
 	OPS.list(s, mem, &model_audit_events, &q, &page);
 	cr_assert_eq(page.count, 6);
+}
+
+Test(store_file, no_write_is_left_without_its_event)
+{
+	char *log = in_folder("audit-events.jsonl");
+	void *s = open_store();
+	struct query q;
+	struct page page;
+
+	cr_assert_eq(mkdir(log, 0700), 0);
+	/* The journal, which has the event, is on disk: acknowledged. */
+	OPS.insert(s, mem, &model_schedules, schedule("one", "One"), NULL);
+	cr_assert_eq(OPS.commit(s, list_of(mem, event(1, "one", "u")), true), ST_OK);
+	/* There is room for one such commit; until it is carried out, no other. */
+	cr_assert_neq(OPS.insert(s, mem, &model_schedules, schedule("two", "Two"), NULL), ST_OK);
+	OPS.rollback(s);
+	cr_assert_neq(OPS.commit(s, list_of(mem, event(2, "read", "u")), true), ST_OK);
+	cr_assert_eq(rmdir(log), 0);
+	cr_assert_eq(OPS.insert(s, mem, &model_schedules, schedule("three", "Three"), NULL), ST_OK);
+	cr_assert_eq(OPS.commit(s, list_of(mem, event(3, "three", "u")), true), ST_OK);
+	query_init(&q);
+	query_where(&q, "action", Q_EQ, "one");
+	cr_assert_eq(OPS.list(s, mem, &model_audit_events, &q, &page), ST_OK);
+	cr_assert_eq(page.count, 1);
+	query_init(&q);
+	cr_assert_eq(OPS.list(s, mem, &model_audit_events, &q, &page), ST_OK);
+	cr_assert_eq(page.count, 3);
+}
+
+Test(store_file, old_audit_events_are_removed)
+{
+	void *s = open_store(), *other = open_store();
+	struct query q;
+	struct page page;
+	int64_t removed;
+
+	for (int i = 0; i < 100; i++)
+		append(i % 2 ? s : other, event(i, "x", "u"), false);
+	cr_assert_eq(OPS.audit_prune(s, 1750000000000 + 60 * 1000, 10, list_of(mem, event(100, "pruned", "u")), &removed),
+	             ST_OK);
+	cr_assert_eq(removed, 60);
+	append(other, event(101, "x", "u"), true); /* that one has the old log open */
+	query_init(&q);
+	cr_assert_eq(OPS.list(s, mem, &model_audit_events, &q, &page), ST_OK);
+	cr_assert_eq(page.count, 42);
+	cr_assert_str_eq(json_str(json_object_array_get_idx(page.docs, 1), "action"), "pruned");
+	cr_assert_eq(OPS.audit_prune(s, 1750000000000 + 60 * 1000, 10, list_of(mem, event(102, "pruned", "u")), &removed),
+	             ST_OK);
+	cr_assert_eq(removed, 0);
+	cr_assert_eq(OPS.list(s, mem, &model_audit_events, &q, &page), ST_OK);
+	cr_assert_eq(page.count, 42, "nothing removed, no event");
 }
 
 /* ---- configuration and speed -------------------------------------------------------------------- */

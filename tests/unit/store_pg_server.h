@@ -99,4 +99,41 @@ static inline void end_connections(void)
 	    " AND datname = current_database()");
 }
 
+/* Nobody can connect any more; undone by allow(). Another database must exist to do it from. */
+static inline void allow(bool yes)
+{
+	void *ctx = talloc_new(NULL);
+	const char *name = PQdb(admin);
+	PGconn *other;
+	PGresult *r;
+
+	const char *names[] = {"host", "port", "user", "password", "dbname", NULL};
+	const char *values[] = {PQhost(admin), PQport(admin), PQuser(admin), PQpass(admin), "postgres", NULL};
+
+	other = PQconnectdbParams(names, values, 0);
+	cr_assert_eq(PQstatus(other), CONNECTION_OK, "%s", PQerrorMessage(other));
+	r = PQexec(other, mem_printf(ctx, "ALTER DATABASE %s ALLOW_CONNECTIONS %s", name, yes ? "true" : "false"));
+	cr_assert_eq(PQresultStatus(r), PGRES_COMMAND_OK, "%s", PQerrorMessage(other));
+	PQclear(r);
+	PQfinish(other);
+	talloc_free(ctx);
+}
+
+static inline int spool_files(void)
+{
+	char path[128];
+	struct dirent *e;
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/data/audit-spool", folder);
+	d = opendir(path);
+	if (d == NULL)
+		return 0;
+	while ((e = readdir(d)) != NULL)
+		n += strstr(e->d_name, ".jsonl") != NULL;
+	closedir(d);
+	return n;
+}
+
 #endif

@@ -121,60 +121,102 @@ static bool append_bytes(int fd, const char *data, size_t n)
 	return false;
 }
 
-static bool append_locked(struct audit_log *a, const char *data, size_t n)
+/* The lock of the file that is at the path: while it was waited for, the log may have been replaced by a shorter one. */
+static status lock_log(struct audit_log *a)
 {
-	bool ok;
-	int error;
+	for (;;) {
+		status st;
 
-	if (!open_log(a) || fs_lock(a->fd, LOCK_WAIT_MS) != ST_OK)
-		return false;
-	ok = append_bytes(a->fd, data, n);
-	error = errno;
+		if (!open_log(a))
+			return fs_failed("open", a->path, errno);
+		st = fs_lock(a->fd, LOCK_WAIT_MS);
+		if (st != ST_OK)
+			return st == ST_CONFLICT ? fs_failed("lock", a->path, ETIMEDOUT) : st;
+		if (is_current(a))
+			return ST_OK;
+		close_log(a);
+	}
+}
+
+status audit_lock(struct file_store *s)
+{
+	return lock_log(&s->audit);
+}
+
+void audit_unlock(struct file_store *s)
+{
+	fs_unlock(s->audit.fd);
+}
+
+static status append_locked(struct audit_log *a, const char *data, size_t n)
+{
+	status st;
+
+	TRY(lock_log(a));
+	st = append_bytes(a->fd, data, n) ? ST_OK : fs_failed("write", a->path, errno);
 	fs_unlock(a->fd);
-	errno = error;
-	return ok;
+	return st;
 }
 
 /* Lines that could not be written are kept as long as they are not too many. */
-static void keep_pending(struct audit_log *a, struct buf *lines, int error)
+static void keep_pending(struct audit_log *a, const char *lines, size_t n)
 {
-	if (a->pending == NULL)
-		log_error("cannot write the audit log %s: %s; its events are kept in memory", a->path, strerror(error));
-	if (lines->len > PENDING_MAX) {
-		log_error("%zu bytes of audit events are lost: %s", lines->len, a->path);
+	if (a->pending_len + n > PENDING_MAX) {
+		log_error("%zu bytes of audit events of refused requests are given up: %s", n, a->path);
 		return;
 	}
-	talloc_free(a->pending);
-	a->pending = talloc_steal(NULL, lines->data);
-	a->pending_len = lines->len;
+	a->pending = mem_grow(NULL, a->pending, char, a->pending_len + n);
+	memcpy(a->pending + a->pending_len, lines, n);
+	a->pending_len += n;
 }
 
-void audit_append(struct file_store *s, json_object *events, bool durable)
+char *audit_lines(const void *ctx, json_object *events, size_t *n)
 {
-	struct audit_log *a = &s->audit;
 	size_t count = events == NULL ? 0 : json_object_array_length(events);
 	struct buf lines;
-	void *ctx;
 
-	if (count == 0 && a->pending == NULL)
-		return;
-	ctx = talloc_new(NULL);
 	buf_init(&lines, ctx);
-	if (a->pending != NULL)
-		buf_add(&lines, a->pending, a->pending_len);
+	buf_puts(&lines, "");
 	for (size_t i = 0; i < count; i++)
 		add_line(&lines, json_object_array_get_idx(events, i));
-	if (append_locked(a, lines.data, lines.len)) {
-		if (a->pending != NULL)
-			log_info("the audit log %s can be written again", a->path);
+	*n = lines.len;
+	return lines.data;
+}
+
+status audit_put(struct file_store *s, const char *lines, size_t n, bool durable)
+{
+	struct audit_log *a = &s->audit;
+
+	if (a->pending_len > 0) {
+		TRY(append_locked(a, a->pending, a->pending_len));
+		log_info("the audit log %s can be written again", a->path);
 		talloc_free(a->pending);
 		a->pending = NULL;
-		if (durable)
-			audit_sync(s);
-	} else {
-		keep_pending(a, &lines, errno);
+		a->pending_len = 0;
 	}
+	if (n > 0)
+		TRY(append_locked(a, lines, n));
+	return durable ? audit_sync(s) : ST_OK;
+}
+
+status audit_append(struct file_store *s, json_object *events, bool durable)
+{
+	void *ctx = talloc_new(NULL);
+	size_t n;
+	char *lines = audit_lines(ctx, events, &n);
+	status st = n == 0 && s->audit.pending_len == 0 ? ST_OK : audit_put(s, lines, n, false);
+
+	if (st != ST_OK && n > 0)
+		keep_pending(&s->audit, lines, n);
 	talloc_free(ctx);
+	return st == ST_OK && durable && n > 0 ? audit_sync(s) : st;
+}
+
+int64_t audit_size(const struct file_store *s)
+{
+	struct fs_version v;
+
+	return fs_look(s->audit.path, &v) == ST_OK ? (int64_t)v.size : 0;
 }
 
 status audit_sync(struct file_store *s)
@@ -199,6 +241,50 @@ status audit_sync(struct file_store *s)
 	}
 	a->synced = st.st_size;
 	return ST_OK;
+}
+
+/* ---- a commit that was cut off ------------------------------------------------------------------ */
+
+/* How far back the lines are looked for when the log was replaced meanwhile. */
+#define TAIL_MAX (8 * 1024 * 1024)
+
+static bool has_lines(const struct audit_log *a, off_t offset, const char *lines, size_t n)
+{
+	struct stat st;
+	char *data;
+	size_t size, got = 0;
+	bool found;
+
+	if (fstat(a->fd, &st) != 0)
+		return false;
+	if (offset > st.st_size)
+		offset = st.st_size > TAIL_MAX ? st.st_size - TAIL_MAX : 0;
+	size = (size_t)(st.st_size - offset);
+	data = mem_array(NULL, char, size + 1);
+	while (got < size) {
+		ssize_t part = pread(a->fd, data + got, size - got, offset + (off_t)got);
+
+		if (part <= 0)
+			break;
+		got += (size_t)part;
+	}
+	found = memmem(data, got, lines, n) != NULL;
+	talloc_free(data);
+	return found;
+}
+
+status audit_complete(struct file_store *s, int64_t offset, const char *lines, size_t n)
+{
+	struct audit_log *a = &s->audit;
+	status st = ST_OK;
+
+	if (n == 0)
+		return ST_OK;
+	TRY(lock_log(a));
+	if (!has_lines(a, (off_t)offset, lines, n) && !append_bytes(a->fd, lines, n))
+		st = fs_failed("write", a->path, errno);
+	fs_unlock(a->fd);
+	return st == ST_OK ? audit_sync(s) : st;
 }
 
 /* ---- reading backwards -------------------------------------------------------------------------- */
@@ -355,9 +441,7 @@ static bool is_beyond(const struct scan *s, json_object *event)
 	       ms < s->oldest_ms;
 }
 
-typedef bool (*event_fn)(void *state, json_object *event); /* false: enough */
-
-static status scan_log(struct file_store *store, const struct query *q, event_fn each, void *state)
+status audit_scan(struct file_store *store, const struct query *q, document_fn each, void *state)
 {
 	void *ctx = talloc_new(NULL);
 	struct scan s;
@@ -426,7 +510,7 @@ status audit_list(struct file_store *s, const void *ctx, const struct query *q, 
 	out->docs = json_new_array(ctx);
 	out->count = 0;
 	if (q->limit != 0 || q->want_total)
-		st = scan_log(s, q, take_event, &l);
+		st = audit_scan(s, q, take_event, &l);
 	out->total = q->want_total ? l.matched : -1;
 	return st;
 }
@@ -474,7 +558,7 @@ status audit_count_by(struct file_store *s, const void *ctx, const struct query 
 
 	t.counts = json_new_object(tmp);
 	if (st == ST_OK)
-		st = scan_log(s, q, count_event, &t);
+		st = audit_scan(s, q, count_event, &t);
 	if (st == ST_OK)
 		*out = count_list(ctx, t.counts);
 	talloc_free(tmp);

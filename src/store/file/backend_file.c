@@ -29,6 +29,7 @@ static const struct {
 	const char *file_key;
 } guests[] = {
     {&model_access_groups, &model_users, "groups"},
+    {&model_external_identities, &model_users, "externalIdentities"},
     {&model_credentials, &model_nodes, "credentials"},
 };
 
@@ -38,6 +39,7 @@ static const struct {
 	const char *field;
 } second_index[] = {
     {&model_users, "email"},
+    {&model_external_identities, "userId"},
     {&model_sessions, "tokenHash"},
     {&model_credentials, "tokenHash"},
 };
@@ -227,12 +229,8 @@ static status file_lock(void *b, const char *name)
 static status file_commit(void *b, json_object *events, bool durable)
 {
 	struct file_store *s = file_enter(b);
-	bool wrote = s->lock.held;
 
-	if (wrote)
-		TRY(unit_commit(s));
-	audit_append(s, events, durable || wrote);
-	return ST_OK;
+	return s->lock.held ? unit_commit(s, events) : audit_append(s, events, durable);
 }
 
 static void file_rollback(void *b)
@@ -253,8 +251,48 @@ static status file_audit_maintain(void *b, int64_t *moved)
 
 	*moved = 0;
 	unit_recover(s, false);
-	audit_append(s, NULL, false);
+	TRY(audit_append(s, NULL, false));
 	return audit_sync(s);
+}
+
+/* Only when there is something to remove: the log is rewritten as a whole. */
+static status file_audit_prune(void *b, int64_t before_ms, int64_t limit, json_object *events, int64_t *removed)
+{
+	struct file_store *s = file_enter(b);
+	status st;
+
+	(void)limit;
+	*removed = 0;
+	TRY(unit_begin(s));
+	st = audit_cut(s, before_ms, events, removed);
+	unit_rollback(s);
+	return st;
+}
+
+static status file_each(void *b, const struct model *m, const struct query *q, document_fn each, void *state)
+{
+	struct file_store *s = file_enter(b);
+	struct collection *c = collection_of(s, m);
+	struct selection rows;
+	struct table *t;
+	void *tmp;
+	status st;
+
+	if (c == NULL)
+		return audit_scan(s, q, each, state);
+	TRY(collection_read(s, c, &t));
+	tmp = talloc_new(NULL);
+	st = select_places(s, tmp, c, t, q, &rows);
+	for (size_t i = 0; st == ST_OK && i < rows.count; i++) {
+		void *row = talloc_new(NULL);
+		bool more = each(state, element_out(row, c, t->at[rows.places[i]]));
+
+		talloc_free(row);
+		if (!more)
+			break;
+	}
+	talloc_free(tmp);
+	return st;
 }
 
 static bool file_runner_lock(void *b)
@@ -294,5 +332,7 @@ const struct backend backend_file = {
     .rollback = file_rollback,
     .dirty = file_dirty,
     .audit_maintain = file_audit_maintain,
+    .audit_prune = file_audit_prune,
+    .each = file_each,
     .runner_lock = file_runner_lock,
 };

@@ -70,7 +70,7 @@ static status set_broken(struct data_file *f, const struct fs_version *v, int er
 static status load(struct file_store *s, struct data_file *f)
 {
 	struct fs_version v = {0};
-	struct table *tables[2];
+	struct table *tables[COLLECTIONS_MAX];
 	const char *reason = NULL;
 	void *ctx = talloc_new(NULL);
 	char *data;

@@ -76,8 +76,10 @@ static status remove_where(struct file_store *s, const struct model *m, const ch
 
 status document_cascade(struct file_store *s, const struct model *m, const char *id)
 {
-	if (m == &model_users)
+	if (m == &model_users) {
+		TRY(remove_where(s, &model_external_identities, "userId", id));
 		return remove_where(s, &model_sessions, "userId", id);
+	}
 	if (m == &model_nodes)
 		return remove_where(s, &model_credentials, "nodeId", id);
 	return ST_OK;

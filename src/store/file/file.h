@@ -64,13 +64,15 @@ size_t table_place(const struct table *t, const struct element *e);
 
 /* ---- collections and files (collection.c, layout.c) --------------------------------------------- */
 
+#define COLLECTIONS_MAX 4 /* that share a file */
+
 struct data_file {
 	char *path; /* absolute */
 	char *folder;
 	enum { FILE_UNREAD, FILE_READ, FILE_ABSENT, FILE_BROKEN } state;
 	struct fs_version version;
 	int broken_errno; /* FILE_BROKEN: it could not be read (else: it makes no sense) */
-	struct collection *collections[2];
+	struct collection *collections[COLLECTIONS_MAX];
 	size_t collection_count;
 };
 
@@ -106,7 +108,7 @@ struct lock_file {
 struct file_store {
 	const struct config *config;
 	char *folder;  /* RAKKR_DATA_DIR, absolute */
-	char *journal; /* list of renames to be finished, see unit.c */
+	char *journal; /* a commit to be finished, see unit.c; empty = none */
 	struct data_file *files;
 	size_t file_count;
 	struct collection *collections;
@@ -149,8 +151,9 @@ char *layout_write(const void *ctx, const struct data_file *f, int64_t now_ms, s
 
 /* Opens a unit of work: takes the store lock and finishes a commit that was cut off. Nothing if one is open. */
 status unit_begin(struct file_store *s);
-/* Writes everything and closes the unit; on failure nothing was changed, and it is closed too. */
-status unit_commit(struct file_store *s);
+/* Writes everything together with the audit events (array, may be NULL) and closes the unit; on failure nothing was
+   changed, and it is closed too. */
+status unit_commit(struct file_store *s, json_object *events);
 void unit_rollback(struct file_store *s);
 /* At start, and now and then: finishes a cut-off commit if nobody holds the lock. start: removes left-over files too.
  */
@@ -263,8 +266,25 @@ status file_health_sync(void *b, const void *ctx, const char *recording_id, json
 
 /* ---- audit log (audit_log.c) -------------------------------------------------------------------- */
 
-/* Appends events (array) in order; durable: on disk before it returns. A failure is logged and kept for later. */
-void audit_append(struct file_store *s, json_object *events, bool durable);
+/* Events (array, may be NULL) as the lines of the log; owned by ctx. */
+char *audit_lines(const void *ctx, json_object *events, size_t *n);
+/* Appends lines; durable: on disk before it returns. On failure nothing was appended; logged. */
+status audit_put(struct file_store *s, const char *lines, size_t n, bool durable);
+/* Appends events in order. Those that cannot be written are kept and tried again with the next ones, but the call
+   fails: what is not in the log must not be answered. */
+status audit_append(struct file_store *s, json_object *events, bool durable);
+/* The lock of the log itself, which writers hold while they append. */
+status audit_lock(struct file_store *s);
+void audit_unlock(struct file_store *s);
+/* Length of the log now. */
+int64_t audit_size(const struct file_store *s);
+/* Appends lines, durably, unless they stand in the log already, at or behind offset. */
+status audit_complete(struct file_store *s, int64_t offset, const char *lines, size_t n);
+/* Gives every event that q matches to each, newest first, until it returns false; q's limit and offset do not count. */
+status audit_scan(struct file_store *s, const struct query *q, document_fn each, void *state);
+/* Removes the oldest events up to the first one that is not older than before_ms, and appends events, if there are any
+   to remove. The store lock is held. */
+status audit_cut(struct file_store *s, int64_t before_ms, json_object *events, int64_t *removed);
 /* Makes appended lines durable, whoever wrote them. */
 status audit_sync(struct file_store *s);
 status audit_get(struct file_store *s, const void *ctx, const char *id, json_object **doc);

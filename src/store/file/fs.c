@@ -193,6 +193,38 @@ status fs_write_new(const char *path, const char *data, size_t n, int64_t after_
 	return ST_OK;
 }
 
+status fs_overwrite(const char *path, const char *data, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+	bool fresh = fd < 0 && errno == ENOENT;
+	int error = 0;
+
+	if (fresh)
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return fs_failed("write", path, errno);
+	if (!write_all(fd, data, n) || fdatasync(fd) != 0)
+		error = errno;
+	if (close(fd) != 0 && error == 0)
+		error = errno;
+	if (error != 0)
+		return fs_failed("write", path, error);
+	if (fresh) {
+		char *folder = fs_folder(NULL, path);
+		status st = fs_sync_folder(folder);
+
+		talloc_free(folder);
+		return st;
+	}
+	return ST_OK;
+}
+
+void fs_empty(const char *path)
+{
+	if (truncate(path, 0) != 0 && errno != ENOENT)
+		fs_failed("empty", path, errno);
+}
+
 status fs_rename(const char *from, const char *to)
 {
 	return rename(from, to) == 0 ? ST_OK : fs_failed("replace", to, errno);

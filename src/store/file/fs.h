@@ -46,6 +46,12 @@ status fs_read(const void *ctx, const char *path, char **data, size_t *size, str
  */
 status fs_write_new(const char *path, const char *data, size_t n, int64_t after_ns, struct fs_version *v);
 
+/* Replaces the contents of path (made if it is not there, mode 0640) in place and makes them durable. */
+status fs_overwrite(const char *path, const char *data, size_t n);
+
+/* Takes the contents of a file away, not durably; not being there is no failure. */
+void fs_empty(const char *path);
+
 /* Renames within one folder; the folder is not yet synced. */
 status fs_rename(const char *from, const char *to);
 

@@ -1,12 +1,13 @@
 /*
  * The unit of work of the flat-file store.
  *
- * Commit: every changed file is written beside the old one and made durable. One file is then renamed into place. For
- * several, the list of renames (the journal) is made durable first; from then on the commit has happened, and whoever
- * takes the store lock next finishes it if its writer died on the way.
+ * Commit: every changed file is written beside the old one and made durable. Then the journal is: the list of renames
+ * and the audit lines that belong to them. From then on the commit has happened, and whoever takes the store lock next
+ * finishes it if its writer died on the way. A single file without audit lines is just renamed into place.
  */
 #include "store/file/file.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -91,33 +92,62 @@ static status finish_rename(const struct file_store *s, json_object *entry)
 	return fs_sync_folder(f->folder);
 }
 
+/* The journal's text behind its checksum; NULL if it was torn: it never stood, and nothing was acknowledged for it. */
+static json_object *journal_parse(void *ctx, char *data, size_t n)
+{
+	char hex[SHA256_HEX_SIZE];
+	json_object *journal;
+
+	if (n <= SHA256_HEX_SIZE || data[SHA256_HEX_SIZE - 1] != '\n')
+		return NULL;
+	crypto_sha256_hex(hex, data + SHA256_HEX_SIZE, n - SHA256_HEX_SIZE);
+	if (memcmp(hex, data, SHA256_HEX_SIZE - 1) != 0 ||
+	    !json_parse(ctx, data + SHA256_HEX_SIZE, n - SHA256_HEX_SIZE, &journal))
+		return NULL;
+	return journal;
+}
+
+static status finish_journal(struct file_store *s, json_object *journal)
+{
+	json_object *renames = json_array(journal, "renames");
+	const char *lines = json_str_or(journal, "audit", "");
+
+	for (size_t i = 0; renames != NULL && i < json_object_array_length(renames); i++)
+		TRY(finish_rename(s, json_object_array_get_idx(renames, i)));
+	return audit_complete(s, json_int(journal, "auditOffset", 0), lines, strlen(lines));
+}
+
+static bool journal_stands(const struct file_store *s)
+{
+	struct fs_version v;
+
+	return fs_look(s->journal, &v) == ST_OK && v.size > 0;
+}
+
 /* Finishes the commit of the journal, if there is one. The store lock is held. */
 static status finish_commit(struct file_store *s)
 {
 	void *ctx;
 	struct fs_version v;
-	json_object *list;
+	json_object *journal;
 	char *data;
 	size_t n;
 	status st;
 
-	if (access(s->journal, F_OK) != 0)
+	if (!journal_stands(s))
 		return ST_OK;
 	ctx = talloc_new(NULL);
 	st = fs_read(ctx, s->journal, &data, &n, &v);
 	if (st == ST_UNAVAILABLE)
 		fs_failed("read", s->journal, errno);
-	if (st == ST_OK && (!json_parse(ctx, data, n, &list) || !json_object_is_type(list, json_type_array))) {
-		/* It was made durable before it got this name, so this is damage; nothing was acknowledged for it. */
-		char *aside = mem_printf(ctx, "%s.damaged", s->journal);
-
-		log_error("%s is damaged; it is set aside as %s", s->journal, aside);
-		st = fs_rename(s->journal, aside);
-	} else if (st == ST_OK) {
-		for (size_t i = 0; st == ST_OK && i < json_object_array_length(list); i++)
-			st = finish_rename(s, json_object_array_get_idx(list, i));
+	if (st == ST_OK) {
+		journal = journal_parse(ctx, data, n);
+		if (journal == NULL)
+			log_warn("%s was cut off while it was written: its commit did not take place", s->journal);
+		else
+			st = finish_journal(s, journal);
 		if (st == ST_OK)
-			fs_remove(s->journal);
+			fs_empty(s->journal);
 	}
 	talloc_free(ctx);
 	return st == ST_NOT_FOUND ? ST_OK : st;
@@ -141,15 +171,13 @@ static void remove_left_over(const char *path)
 
 void unit_recover(struct file_store *s, bool start)
 {
-	if (s->lock.held || (!start && access(s->journal, F_OK) != 0))
+	if (s->lock.held || (!start && !journal_stands(s)))
 		return;
 	if (lock_take(&s->lock, 0) != ST_OK)
 		return;
-	if (finish_commit(s) == ST_OK && start) {
+	if (finish_commit(s) == ST_OK && start)
 		for (size_t i = 0; i < s->file_count; i++)
 			remove_left_over(s->files[i].path);
-		remove_left_over(s->journal);
-	}
 	lock_release(&s->lock);
 }
 
@@ -227,70 +255,84 @@ static status sync_folders(const struct change *changes, size_t count)
 	return ST_OK;
 }
 
-static status write_journal(void *ctx, struct file_store *s, const struct change *changes, size_t count)
+/*
+ * The journal is written in place, with a checksum: one that is torn never stood. It names temporary files whose
+ * contents are durable; should a crash of the machine lose such a name, the commit cannot be finished, but then it was
+ * not acknowledged either.
+ */
+static status write_journal(void *ctx, struct file_store *s, const struct change *changes, size_t count,
+                            const char *lines)
 {
-	json_object *list = json_new_array(ctx);
-	char *tmp = temporary_name(ctx, s->journal);
-	struct fs_version v;
-	size_t n;
+	json_object *journal = json_new_object(ctx), *renames = json_object_new_array();
+	char hex[SHA256_HEX_SIZE];
+	struct buf b;
 	char *text;
-	status st;
+	size_t n;
 
 	for (size_t i = 0; i < count; i++) {
 		json_object *entry = json_object_new_object();
 
 		json_set_str(entry, "tmp", changes[i].tmp);
 		json_set_str(entry, "final", changes[i].file->path);
-		json_object_array_add(list, entry);
+		json_object_array_add(renames, entry);
 	}
-	text = json_pretty(ctx, list, &n);
-	/* The names in the journal must be durable before it is: a missing file counts as renamed already. */
-	TRY(sync_folders(changes, count));
-	TRY(fs_write_new(tmp, text, n, 0, &v));
-	st = fs_rename(tmp, s->journal);
-	if (st != ST_OK) {
-		fs_remove(tmp);
-		return st;
-	}
-	return fs_sync_folder(s->folder);
+	json_object_object_add(journal, "renames", renames);
+	json_set_str(journal, "audit", lines);
+	json_set_int(journal, "auditOffset", audit_size(s));
+	text = json_compact(ctx, journal, &n);
+	crypto_sha256_hex(hex, text, n);
+	buf_init(&b, ctx);
+	buf_printf(&b, "%s\n", hex);
+	buf_add(&b, text, n);
+	return fs_overwrite(s->journal, b.data, b.len);
 }
 
-static status rename_all(struct file_store *s, const struct change *changes, size_t count)
+static status rename_all(const struct change *changes, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		TRY(fs_rename(changes[i].tmp, changes[i].file->path));
-	TRY(sync_folders(changes, count));
-	if (count > 1)
-		fs_remove(s->journal);
-	return ST_OK;
+	return sync_folders(changes, count);
 }
 
-static status write_all(void *ctx, struct file_store *s)
+/* The journal stands: the commit has happened, and whoever takes the lock next finishes what fails here. */
+static void carry_out(struct file_store *s, const struct change *changes, size_t count, const char *lines, size_t n)
 {
-	struct change *changes = mem_array(ctx, struct change, s->file_count);
-	size_t count = 0;
-	status st = ST_OK;
+	if (rename_all(changes, count) == ST_OK && (n == 0 || audit_put(s, lines, n, true) == ST_OK))
+		fs_empty(s->journal);
+	else
+		log_error("the commit of %s stands, but could not be carried out yet", s->journal);
+}
 
-	for (size_t i = 0; st == ST_OK && i < s->file_count; i++) {
+static size_t write_changes(void *ctx, struct file_store *s, struct change *changes, status *st)
+{
+	size_t count = 0;
+
+	*st = ST_OK;
+	for (size_t i = 0; *st == ST_OK && i < s->file_count; i++) {
 		if (!changed(&s->files[i]))
 			continue;
 		changes[count].file = &s->files[i];
-		st = write_change(ctx, &changes[count++]);
+		*st = write_change(ctx, &changes[count++]);
 	}
-	if (st == ST_OK && count > 1) {
-		st = write_journal(ctx, s, changes, count);
-		if (st != ST_OK)
-			fs_remove(s->journal);
-	}
-	if (st == ST_OK) {
-		status renamed = rename_all(s, changes, count);
+	return count;
+}
 
-		/* Once the journal stands the commit has happened: it is tried again now, or else by the next writer.
-		 */
-		if (count == 1)
-			st = renamed;
-		else if (renamed != ST_OK)
-			finish_commit(s);
+static status write_all(void *ctx, struct file_store *s, const char *lines, size_t n)
+{
+	struct change *changes = mem_array(ctx, struct change, s->file_count);
+	status st;
+	size_t count = write_changes(ctx, s, changes, &st);
+
+	if (st == ST_OK && count == 0)
+		return n == 0 ? ST_OK : audit_put(s, lines, n, true);
+	if (st == ST_OK && count == 1 && n == 0) { /* one rename is all or nothing by itself */
+		st = rename_all(changes, count);
+	} else if (st == ST_OK) {
+		st = write_journal(ctx, s, changes, count, lines);
+		if (st == ST_OK)
+			carry_out(s, changes, count, lines, n);
+		else
+			fs_empty(s->journal);
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (st == ST_OK)
@@ -301,10 +343,12 @@ static status write_all(void *ctx, struct file_store *s)
 	return st;
 }
 
-status unit_commit(struct file_store *s)
+status unit_commit(struct file_store *s, json_object *events)
 {
 	void *ctx = talloc_new(NULL);
-	status st = write_all(ctx, s);
+	size_t n;
+	char *lines = audit_lines(ctx, events, &n);
+	status st = write_all(ctx, s, lines, n);
 
 	talloc_free(ctx);
 	unit_rollback(s); /* what was published is no working copy any more; the lock goes */

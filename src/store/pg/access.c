@@ -232,7 +232,9 @@ status pg_access_write(void *backend, const void *ctx, const char *user_id, json
 	for (size_t i = 0; i < sizeof(clear) / sizeof(clear[0]); i++)
 		add_call(&b, clear[i], 1, user_id, NULL, NULL);
 	TRY(add_access(&b, user_id, roles, grants, groups));
+	b.changes = TOPICS_NONE;
 	TRY(pg_write(backend, &b));
+	stale_revoke(backend, REVOKED_USER, user_id);
 	return batch_affected(&b, user) > 0 ? ST_OK : ST_NOT_FOUND;
 }
 
@@ -253,6 +255,7 @@ status pg_user_create(void *backend, const void *ctx, json_object *doc, json_obj
 	               json_get(doc, "groups")));
 	if (stored != NULL)
 		get_add(&b, &model_users, json_str(row, "id"), false, &call);
+	b.changes = TOPICS_NONE;
 	TRY(pg_write(backend, &b));
 	if (stored != NULL)
 		*stored = row_document(ctx, &model_users, b.calls[call].result, 0, 0);
@@ -301,5 +304,8 @@ status pg_policies_replace(void *backend, const void *ctx, json_object *policies
 	batch_add(&b, "DELETE FROM access_policies", NULL, 0);
 	for (size_t i = 0; i < length(policies); i++)
 		TRY(add_policy(&b, json_object_array_get_idx(policies, i), created_by, place_time(ctx, now_ms, i)));
-	return pg_write(backend, &b);
+	b.changes = TOPICS_NONE;
+	TRY(pg_write(backend, &b));
+	stale_revoke(backend, REVOKED_ALL, NULL);
+	return ST_OK;
 }

@@ -18,13 +18,14 @@
 
 /* ---- one event --------------------------------------------------------------------------------------------------- */
 
-enum { EVENT_PARAMS = 19, EVENTS_MOST = 4 };
+enum { EVENT_PARAMS = 19, EVENT_ACTOR_USER = 7, EVENTS_MOST = 4 };
 
 /*
  * The INSERT of n events. Its text is made once for each n: the statements of the requests' usual one or two events are
- * prepared once a connection. A reference to a user that is gone is null.
+ * prepared once a connection. checked: a reference to a user that is gone is stored as null; without, the foreign key
+ * refuses it (23503), which saves a look-up for the usual case, an actor who has just been authenticated.
  */
-static const char *insert_sql(size_t n)
+static const char *insert_sql(size_t n, bool checked)
 {
 	static const char *const casts[EVENT_PARAMS] = {
 	    "$%u::uuid",	 "$%u::timestamptz", "$%u::text",	    "$%u::text",
@@ -33,11 +34,11 @@ static const char *insert_sql(size_t n)
 	    "coalesce($%u::jsonb, '{}')", "$%u::jsonb", "$%u::jsonb", "coalesce($%u::jsonb, '{}')",
 	    "coalesce($%u::jsonb, '{}')", "$%u::audit_outcome", "$%u::text", "$%u::text",
 	    "$%u::text",	 "$%u::text",	     "$%u::text"};
-	static char *made[EVENTS_MOST + 1];
+	static char *made[2][EVENTS_MOST + 1];
 	struct buf text;
 
-	if (made[n] != NULL)
-		return made[n];
+	if (made[checked][n] != NULL)
+		return made[checked][n];
 	buf_init(&text, NULL);
 	buf_puts(&text, "INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, actor_display_name,"
 			" actor_roles, actor_user_id, actor_context, after, before, correlation_ids, details, outcome,"
@@ -45,7 +46,8 @@ static const char *insert_sql(size_t n)
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned k = 0; k < EVENT_PARAMS; k++) {
 			char number[16];
-			const char *cast = casts[k], *at = strstr(cast, "%u");
+			const char *cast = k == EVENT_ACTOR_USER && !checked ? "$%u::uuid" : casts[k];
+			const char *at = strstr(cast, "%u");
 
 			snprintf(number, sizeof(number), "%u", i * EVENT_PARAMS + k + 1);
 			buf_puts(&text, k > 0 ? ", " : i > 0 ? ", (" : "(");
@@ -56,8 +58,8 @@ static const char *insert_sql(size_t n)
 				buf_putc(&text, ')');
 		}
 	buf_puts(&text, " ON CONFLICT (id) DO NOTHING");
-	made[n] = text.data;
-	return made[n];
+	made[checked][n] = text.data;
+	return text.data;
 }
 
 static const char *event_time(const void *ctx, json_object *event)
@@ -111,7 +113,7 @@ static void event_values(const void *ctx, json_object *event, const char *v[EVEN
 	memcpy(v, values, sizeof(values));
 }
 
-void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n)
+void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n, bool checked)
 {
 	for (size_t i = 0; i < n;) {
 		size_t some = n - i < EVENTS_MOST ? n - i : EVENTS_MOST;
@@ -119,20 +121,20 @@ void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n
 
 		for (size_t k = 0; k < some; k++)
 			event_values(batch->ctx, events[i + k], values + k * EVENT_PARAMS);
-		batch_add(batch, insert_sql(some), values, (int)(some * EVENT_PARAMS));
+		batch_add(batch, insert_sql(some, checked), values, (int)(some * EVENT_PARAMS));
 		i += some;
 	}
 }
 
 /* All elements of an array of events. */
-static void add_events(struct batch *batch, json_object *events)
+static void add_events(struct batch *batch, json_object *events, bool checked)
 {
 	size_t n = json_object_array_length(events);
 	json_object **list = mem_array(batch->ctx, json_object *, n);
 
 	for (size_t i = 0; i < n; i++)
 		list[i] = json_object_array_get_idx(events, i);
-	audit_add_inserts(batch, list, n);
+	audit_add_inserts(batch, list, n, checked);
 }
 
 static size_t event_count(json_object *events)
@@ -142,15 +144,24 @@ static size_t event_count(json_object *events)
 
 /* ---- commit ------------------------------------------------------------------------------------------------------ */
 
-/* Commits the writes without the events, which the database refuses and which go to the spool. */
-static status commit_without(struct pg *p, const void *ctx, json_object *events)
+/* The user that an event refers to was deleted a moment ago. */
+static bool actor_is_gone(const struct batch *b)
+{
+	return strcmp(b->state, "23503") == 0;
+}
+
+/* Commits the writes of the open transaction, whose events were refused: they go to the spool, or in without actor. */
+static status commit_without(struct pg *p, const void *ctx, json_object *events, bool actor_gone)
 {
 	struct batch b;
 	status st;
 
-	TRY(spool_append(&p->spool, events));
+	if (!actor_gone)
+		TRY(spool_append(&p->spool, events));
 	batch_init(&b, ctx);
 	batch_add_once(&b, "ROLLBACK TO SAVEPOINT audit");
+	if (actor_gone)
+		add_events(&b, events, true);
 	b.commit = true;
 	return batch_exchange(p, &b, &st) == EXCHANGE_OK ? ST_OK : st;
 }
@@ -166,12 +177,12 @@ static status commit_writes(struct pg *p, const void *ctx, json_object *events)
 	batch_init(&b, ctx);
 	if (n > 0) {
 		batch_add(&b, "SAVEPOINT audit", NULL, 0);
-		add_events(&b, events);
+		add_events(&b, events, false);
 	}
 	b.commit = true;
 	outcome = batch_exchange(p, &b, &st);
 	if (outcome == EXCHANGE_ERROR && b.failed_at > 0 && b.failed_at < b.count)
-		st = commit_without(p, ctx, events);
+		st = commit_without(p, ctx, events, actor_is_gone(&b));
 	if (outcome == EXCHANGE_LOST)
 		connection_drop(p);
 	if (st == ST_OK) {
@@ -189,10 +200,42 @@ static status commit_events(struct pg *p, const void *ctx, json_object *events, 
 
 	if (event_count(events) == 0)
 		return ST_OK;
-	batch_init(&b, ctx);
-	add_events(&b, events);
-	b.begin = b.commit = durable;
-	return pg_run(p, &b) == ST_OK ? ST_OK : spool_append(&p->spool, events);
+	for (int checked = 0; checked < 2; checked++) {
+		batch_init(&b, ctx);
+		add_events(&b, events, checked);
+		b.begin = b.commit = durable;
+		if (pg_run(p, &b) == ST_OK)
+			return ST_OK;
+		if (!actor_is_gone(&b))
+			break;
+	}
+	return spool_append(&p->spool, events);
+}
+
+/*
+ * A write that was put off until now (heartbeat) with its events: all in one round trip. Events that are refused go to
+ * the spool, as always, and the write is sent again without them.
+ */
+static status commit_deferred(struct pg *p, const void *ctx, json_object *events)
+{
+	struct batch b = p->deferred;
+	size_t writes = b.count;
+	status st;
+
+	b.ctx = ctx;
+	b.calls = mem_array(ctx, struct call, writes);
+	b.cap = writes;
+	memcpy(b.calls, p->deferred.calls, writes * sizeof(*b.calls));
+	if (event_count(events) > 0)
+		add_events(&b, events, true);
+	b.begin = b.commit = true;
+	st = pg_run(p, &b);
+	if (st != ST_OK && st != ST_UNAVAILABLE && b.failed_at >= writes && b.failed_at < b.count) {
+		TRY(spool_append(&p->spool, events));
+		b.count = writes;
+		st = pg_run(p, &b);
+	}
+	return st;
 }
 
 static status commit_inner(struct pg *p)
@@ -200,23 +243,60 @@ static status commit_inner(struct pg *p)
 	return backend_file.dirty(p->inner) ? backend_file.commit(p->inner, NULL, true) : ST_OK;
 }
 
+/* Files and their events, while the database is away: no room for the events means no write (D-72). */
+static status commit_files_spooled(struct pg *p, json_object *events)
+{
+	status st = spool_append(&p->spool, events);
+
+	if (st == ST_OK)
+		st = commit_inner(p);
+	if (st != ST_OK)
+		spool_take_back(&p->spool);
+	return st;
+}
+
+/* Files and their events: the events wait in an open transaction until the files are on disk. */
+static status commit_files(struct pg *p, const void *ctx, json_object *events)
+{
+	struct batch b;
+	status st;
+
+	if (event_count(events) == 0)
+		return commit_inner(p);
+	batch_init(&b, ctx);
+	add_events(&b, events, true);
+	b.begin = true;
+	if (pg_run(p, &b) != ST_OK)
+		return commit_files_spooled(p, events);
+	st = commit_inner(p);
+	if (st != ST_OK)
+		return st;
+	if (commit_writes(p, ctx, NULL) != ST_OK && spool_append(&p->spool, events) != ST_OK)
+		log_error("files were written, but the audit events of it are lost");
+	return ST_OK;
+}
+
 /*
  * Files and database cannot commit as one. With writes in both, the database goes first: it is the one that may
- * refuse. Events alone never fail for long (spool), so files go first then.
+ * refuse.
  */
 static status commit_all(struct pg *p, const void *ctx, json_object *events, bool durable)
 {
 	status st = p->failed;
 
+	if (st == ST_OK && !p->unit && p->deferred.count > 0 && !backend_file.dirty(p->inner)) {
+		st = commit_deferred(p, ctx, events);
+		deferred_drop(p);
+		return st;
+	}
 	if (st == ST_OK && p->unit) {
 		st = commit_writes(p, ctx, events);
 		if (st == ST_OK)
 			return commit_inner(p);
 	} else if (st == ST_OK) {
-		durable = durable || backend_file.dirty(p->inner);
-		st = commit_inner(p);
+		st = backend_file.dirty(p->inner) ? commit_files(p, ctx, events) : commit_events(p, ctx, events, durable);
 		if (st == ST_OK)
-			return commit_events(p, ctx, events, durable);
+			return ST_OK;
 	}
 	pg_unit_rollback(p);
 	backend_file.rollback(p->inner);
@@ -231,6 +311,7 @@ status pg_commit(void *backend, json_object *events, bool durable)
 
 	hint_drop(p);
 	st = commit_all(p, ctx, events, durable);
+	stale_settle(p);
 	talloc_free(ctx);
 	return st;
 }
@@ -252,7 +333,7 @@ static status insert_lines(struct pg *p, const void *ctx, const struct line *lin
 		if (lines[i].event != NULL)
 			events[count++] = lines[i].event;
 	batch_init(&b, ctx);
-	audit_add_inserts(&b, events, count);
+	audit_add_inserts(&b, events, count, true);
 	b.begin = b.commit = true;
 	return b.count == 0 ? ST_OK : pg_run(p, &b);
 }

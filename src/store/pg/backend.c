@@ -17,7 +17,7 @@ static status pg_ping(void *backend, const char **reason)
 	p->deadline_ms = clock_mono_ms() + PG_PING_MS;
 	st = pg_run(p, &b);
 	p->deadline_ms = 0;
-	*reason = st == ST_OK ? NULL : "database unreachable";
+	*reason = st == ST_OK ? NULL : "database_unavailable";
 	talloc_free(ctx);
 	return st;
 }
@@ -28,13 +28,14 @@ static void pg_rollback(void *backend)
 
 	pg_unit_rollback(p);
 	backend_file.rollback(p->inner);
+	stale_settle(p);
 }
 
 static bool pg_dirty(void *backend)
 {
 	const struct pg *p = backend;
 
-	return p->unit || p->failed != ST_OK || backend_file.dirty(p->inner);
+	return p->unit || p->failed != ST_OK || p->deferred.count > 0 || backend_file.dirty(p->inner);
 }
 
 /* The lock belongs to the connection: a lost one drops p->runner, and the lock must be won again. */
@@ -61,11 +62,13 @@ static bool pg_runner_lock(void *backend)
 const struct backend backend_pg = {
     .name = "postgres",
     .database = true,
+    .attach = pg_attach,
     .ping = pg_ping,
     .get = pg_get,
     .hint = pg_hint,
     .list = pg_list,
     .count_by = pg_count_by,
+    .counts = pg_counts,
     .insert = pg_insert,
     .update = pg_update,
     .remove = pg_remove,
@@ -88,6 +91,8 @@ const struct backend backend_pg = {
     .rollback = pg_rollback,
     .dirty = pg_dirty,
     .audit_maintain = pg_audit_maintain,
+    .audit_prune = pg_audit_prune,
+    .each = pg_each,
     .runner_lock = pg_runner_lock,
 };
 
@@ -95,6 +100,8 @@ static int pg_close(struct pg *p)
 {
 	if (p->conn != NULL)
 		PQfinish(p->conn);
+	if (p->attempt.conn != NULL)
+		PQfinish(p->attempt.conn);
 	spool_close(&p->spool);
 	return 0;
 }
@@ -114,6 +121,7 @@ void *pg_open(const void *ctx, const struct config *c, const char **error)
 		return NULL;
 	}
 	p->cache = statement_cache_new(p);
+	p->access = access_cache_new(p);
 	p->inner = file_open(p, c, error);
 	if (p->inner == NULL) {
 		*error = *error == NULL ? NULL : mem_strdup(ctx, *error);

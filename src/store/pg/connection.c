@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BACKOFF_FIRST_MS 250
@@ -48,11 +49,6 @@ static bool wait_socket(int fd, short events, int64_t deadline_ms)
 	}
 }
 
-bool connection_wait(const struct pg *p, short events, int64_t deadline_ms)
-{
-	return wait_socket(PQsocket(p->conn), events, deadline_ms);
-}
-
 static void ignore_notice(void *arg, const PGresult *r)
 {
 	(void)arg;
@@ -70,61 +66,159 @@ static PGconn *start(const char *url)
 	return PQconnectStartParams(names, values, 1);
 }
 
-/* Drives the connection attempt; true when it stands. */
-static bool finish(PGconn *conn, int64_t until)
-{
-	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+/* ---- attempts ---------------------------------------------------------------------------------------------------- */
 
-	if (conn == NULL || PQstatus(conn) == CONNECTION_BAD)
-		return false;
-	while (state != PGRES_POLLING_OK) {
-		if (state == PGRES_POLLING_FAILED)
-			return false;
-		if (!wait_socket(PQsocket(conn), state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until))
-			return false;
-		state = PQconnectPoll(conn);
+enum progress { ATTEMPT_UP, ATTEMPT_FAILED, ATTEMPT_OPEN };
+
+static bool attempt_begin(struct attempt *a, const char *url)
+{
+	a->conn = start(url);
+	a->state = PGRES_POLLING_WRITING;
+	a->until_ms = clock_mono_ms() + PG_CONNECT_MS;
+	return a->conn != NULL && PQstatus(a->conn) != CONNECTION_BAD;
+}
+
+static void attempt_end(struct attempt *a)
+{
+	PQfinish(a->conn);
+	a->conn = NULL;
+}
+
+/* Goes on with an attempt; one that gets somewhere is given more time. */
+static enum progress attempt_drive(struct attempt *a, int64_t until)
+{
+	while (a->state != PGRES_POLLING_OK) {
+		if (a->state == PGRES_POLLING_FAILED)
+			return ATTEMPT_FAILED;
+		if (!wait_socket(PQsocket(a->conn), a->state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until))
+			return ATTEMPT_OPEN;
+		a->state = PQconnectPoll(a->conn);
+		a->until_ms = clock_mono_ms() + PG_CONNECT_MS;
 	}
+	return ATTEMPT_UP;
+}
+
+/* True unless the server has nothing to say to a new connection either: whatever it answers, it is there. */
+static bool server_answers(const struct pg *p)
+{
+	struct attempt a;
+	bool answers = true;
+
+	if (attempt_begin(&a, p->url))
+		answers = attempt_drive(&a, clock_mono_ms() + OUTAGE_PROBE_MS) != ATTEMPT_OPEN;
+	attempt_end(&a);
+	return answers;
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * A statement may take its time, and a server may hang. After a while without an answer a second connection tells the
+ * two apart, so that a worker is not held up for as long as the slowest statement may take.
+ */
+bool connection_wait(struct pg *p, short events, int64_t deadline_ms)
+{
+	int64_t until = p->budget_until_ms > 0 ? earlier(deadline_ms, p->budget_until_ms) : deadline_ms;
+	int fd = PQsocket(p->conn);
+
+	if (wait_socket(fd, events, earlier(until, clock_mono_ms() + OUTAGE_SUSPECT_MS)))
+		return true;
+	if (clock_mono_ms() >= until)
+		return false;
+	if (!p->probed && !server_answers(p)) {
+		if (wait_socket(fd, events, clock_mono_ms() + 1))
+			return true;
+		outage_begin(p, "the server does not answer");
+		return false;
+	}
+	p->probed = true;
+	return wait_socket(fd, events, until);
+}
+
+/* ---- the connection ---------------------------------------------------------------------------------------------- */
+
+/* Why there is no connection. */
+static void report(struct pg *p, const PGconn *conn, bool refused)
+{
+	const char *text = refused && conn != NULL ? PQerrorMessage(conn) : "";
+	char why[160];
+
+	snprintf(why, sizeof(why), "%.*s", (int)strcspn(text, "\n"), text);
+	outage_begin(p, why[0] != '\0' ? why : "no connection in time");
+}
+
+/* An attempt that took long must not be followed by the next one at once: requests would only ever wait. */
+static status back_off(struct pg *p, int64_t begun_ms)
+{
+	int64_t now = clock_mono_ms();
+
+	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_FIRST_MS : earlier(p->backoff_ms * 2, BACKOFF_MOST_MS);
+	p->next_try_ms = now + p->backoff_ms + earlier(now - begun_ms, BACKOFF_MOST_MS);
+	return ST_UNAVAILABLE;
+}
+
+/* Takes over a connection that stands; false if it cannot be used. */
+static bool adopt(struct pg *p)
+{
+	p->conn = p->attempt.conn;
+	p->attempt.conn = NULL;
+	PQsetNoticeReceiver(p->conn, ignore_notice, NULL);
+	p->budget_until_ms = outage_known(p) ? clock_mono_ms() + OUTAGE_SUSPECT_MS : 0;
+	if (PQsetnonblocking(p->conn, 1) != 0 || PQenterPipelineMode(p->conn) != 1 || !session_begin(p)) {
+		report(p, p->conn, true);
+		connection_drop(p);
+		return false;
+	}
+	if (p->backoff_ms > 0)
+		log_debug("database: connected again");
+	p->backoff_ms = 0;
 	return true;
 }
 
-static void log_failure(const struct pg *p)
+/* A new connection, or a step towards one: while the database is known to be away, no request waits for it for long. */
+static status connect_some(struct pg *p)
 {
-	const char *text = p->conn != NULL ? PQerrorMessage(p->conn) : "";
-	size_t n = strcspn(text, "\n");
+	int64_t begun = clock_mono_ms();
+	enum progress progress = ATTEMPT_FAILED;
 
-	log_warn("database: no connection: %.*s", (int)(n > 0 ? n : 9), n > 0 ? text : "timed out");
+	if (p->attempt.conn != NULL && begun >= p->attempt.until_ms)
+		attempt_end(&p->attempt);
+	if (p->attempt.conn != NULL || attempt_begin(&p->attempt, p->url))
+		progress = attempt_drive(&p->attempt, deadline(p, outage_known(p) ? OUTAGE_PATIENCE_MS : PG_CONNECT_MS));
+	if (progress == ATTEMPT_UP)
+		return adopt(p) ? ST_OK : back_off(p, begun);
+	report(p, p->attempt.conn, progress == ATTEMPT_FAILED);
+	if (progress == ATTEMPT_FAILED)
+		attempt_end(&p->attempt);
+	return back_off(p, begun);
 }
 
 status connection_open(struct pg *p)
 {
-	int64_t begun = clock_mono_ms();
+	int64_t now = clock_mono_ms();
 
-	if (p->conn != NULL && PQstatus(p->conn) == CONNECTION_OK)
+	if (p->conn != NULL && PQstatus(p->conn) == CONNECTION_OK) {
+		p->budget_until_ms = outage_known(p) ? now + OUTAGE_PATIENCE_MS : 0;
 		return ST_OK;
+	}
 	connection_drop(p);
 	if (p->failed != ST_OK)
 		return p->failed;
-	if (begun < p->next_try_ms || (p->deadline_ms != 0 && begun >= p->deadline_ms))
+	if ((now < p->next_try_ms && outage_known(p)) || (p->deadline_ms != 0 && now >= p->deadline_ms))
 		return ST_UNAVAILABLE;
-	p->conn = start(p->url);
-	if (finish(p->conn, deadline(p, PG_CONNECT_MS))) {
-		PQsetNoticeReceiver(p->conn, ignore_notice, NULL);
-		if (PQsetnonblocking(p->conn, 1) == 0 && PQenterPipelineMode(p->conn) == 1 && session_begin(p)) {
-			if (p->backoff_ms > 0)
-				log_info("database: connected again");
-			p->backoff_ms = 0;
-			return ST_OK;
-		}
-	}
-	if (p->backoff_ms == 0)
-		log_failure(p);
-	connection_drop(p);
-	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_FIRST_MS : p->backoff_ms * 2;
-	if (p->backoff_ms > BACKOFF_MOST_MS)
-		p->backoff_ms = BACKOFF_MOST_MS;
-	/* An attempt that took long must not be followed by the next one at once: requests would only ever wait. */
-	p->next_try_ms = clock_mono_ms() + p->backoff_ms + (clock_mono_ms() - begun);
-	return ST_UNAVAILABLE;
+	return connect_some(p);
+}
+
+void connection_good(struct pg *p)
+{
+	p->probed = false;
+	p->budget_until_ms = 0;
+	outage_end(p);
 }
 
 void connection_drop(struct pg *p)

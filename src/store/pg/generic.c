@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TALLY_AGAIN_MS 60000 /* how long a missing tally table is taken for missing */
-
 static status unknown_field(const struct model *m, const char *name)
 {
 	log_error("query of %s: no field %s", m->name, name);
@@ -49,6 +47,7 @@ bool get_add(struct batch *batch, const struct model *m, const char *id, bool op
 	sql_constant(&s, m, " AND ");
 	*call = optional ? batch_add_optional(batch, s.text.data, s.params.values, s.params.count)
 	                 : batch_add(batch, s.text.data, s.params.values, s.params.count);
+	batch->calls[*call].reads = topic_of(m);
 	return true;
 }
 
@@ -79,11 +78,12 @@ status pg_get(void *backend, const void *ctx, const struct model *m, const char 
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
-static size_t add_select(struct batch *b, const struct model *m, const struct query *q)
+static size_t add_select(struct batch *b, const struct model *m, const struct query *q, bool texts)
 {
 	struct sql s;
 
 	sql_init(&s, b->ctx);
+	s.texts = texts;
 	sql_put(&s, "SELECT ");
 	sql_columns(&s, m, NULL);
 	sql_printf(&s, " FROM %s t", m->table);
@@ -95,27 +95,15 @@ static size_t add_select(struct batch *b, const struct model *m, const struct qu
 	return batch_add(b, s.text.data, s.params.values, s.params.count);
 }
 
-static size_t add_count(struct batch *b, const struct model *m, const struct query *q)
+static size_t add_count(struct batch *b, const struct model *m, const struct query *q, bool texts)
 {
 	struct sql s;
 
 	sql_init(&s, b->ctx);
+	s.texts = texts;
 	sql_printf(&s, "SELECT count(*) FROM %s t", m->table);
 	sql_where(&s, m, q);
 	return batch_add(b, s.text.data, s.params.values, s.params.count);
-}
-
-/* True if the number of all recordings is wanted, which is kept and need not be counted. */
-static bool wants_tally(const struct pg *p, const struct model *m, const struct query *q)
-{
-	return m == &model_recordings && q->filter_count == 0 && q->any_count == 0 && q->search == NULL &&
-	       q->scope == NULL && !q->lock && !p->unit && clock_mono_ms() >= p->no_tally_until_ms;
-}
-
-static size_t add_tally(struct batch *b)
-{
-	return batch_add_optional(b, "SELECT coalesce(sum(n), 0) FROM rakkr_fcgi.tally WHERE name = 'recordings'", NULL,
-	                          0);
 }
 
 static int64_t cell_int(const struct batch *b, size_t call)
@@ -125,44 +113,35 @@ static int64_t cell_int(const struct batch *b, size_t call)
 	return text == NULL ? 0 : strtoll(text, NULL, 10);
 }
 
-/* Counts in a round trip of its own: the tally is not there. */
-static status count_instead(struct pg *p, const void *ctx, const struct model *m, const struct query *q, int64_t *n)
-{
-	struct batch b;
-	size_t call;
-
-	p->no_tally_until_ms = clock_mono_ms() + TALLY_AGAIN_MS;
-	batch_init(&b, ctx);
-	call = add_count(&b, m, q);
-	TRY(pg_read(p, &b));
-	*n = cell_int(&b, call);
-	return ST_OK;
-}
-
 status pg_list(void *backend, const void *ctx, const struct model *m, const struct query *q, struct page *out)
 {
 	struct pg *p = backend;
-	bool counts = q->want_total && (q->limit >= 0 || q->offset > 0);
-	bool tally = counts && wants_tally(p, m, q);
+	bool counts = q->want_total && (q->limit >= 0 || q->offset > 0), texts = library_there(p);
 	struct batch b;
 	size_t list, total = 0;
+	status st;
 
 	*out = (struct page){.total = -1};
 	if (m->table == NULL)
 		return backend_file.list(p->inner, ctx, m, q, out);
 	TRY(query_check(m, q));
+	if (library_list(p, ctx, m, q, out, &st))
+		return st;
 	batch_init(&b, ctx);
-	list = add_select(&b, m, q);
+	b.reads = q->lock ? TOPICS_NONE : topics_of_query(m, q);
+	b.changes = TOPICS_NONE;
+	list = add_select(&b, m, q, texts);
 	if (counts)
-		total = tally ? add_tally(&b) : add_count(&b, m, q);
-	TRY(q->lock ? pg_write(p, &b) : pg_read(p, &b));
+		total = add_count(&b, m, q, texts);
+	st = q->lock ? pg_write(p, &b) : pg_read(p, &b);
+	if (texts && q->search != NULL && library_missing(p, &b, st))
+		return pg_list(backend, ctx, m, q, out);
+	if (st != ST_OK)
+		return st;
 	out->docs = row_documents(ctx, m, b.calls[list].result, 0);
 	out->count = json_object_array_length(out->docs);
-	if (!q->want_total)
-		return ST_OK;
-	if (tally && batch_rows(&b, total) == 0)
-		return count_instead(p, ctx, m, q, &out->total);
-	out->total = counts ? cell_int(&b, total) : (int64_t)out->count;
+	if (q->want_total)
+		out->total = counts ? cell_int(&b, total) : (int64_t)out->count;
 	return ST_OK;
 }
 
@@ -191,12 +170,15 @@ status pg_count_by(void *backend, const void *ctx, const struct model *m, const 
 	struct batch b;
 	struct sql s;
 	size_t call;
+	status st;
 
 	if (m->table == NULL)
 		return backend_file.count_by(p->inner, ctx, m, q, field, out);
 	if (f == NULL)
 		return unknown_field(m, field);
 	TRY(query_check(m, q));
+	if (library_counts(p, ctx, m, q, &field, 1, out, &st))
+		return st;
 	sql_init(&s, ctx);
 	sql_put(&s, "SELECT v, count(*) FROM (SELECT ");
 	put_counted(&s, m, f);
@@ -204,14 +186,20 @@ status pg_count_by(void *backend, const void *ctx, const struct model *m, const 
 	sql_put(&s, ") x WHERE v IS NOT NULL GROUP BY v");
 	batch_init(&b, ctx);
 	call = batch_add(&b, s.text.data, s.params.values, s.params.count);
+	b.reads = topics_of_query(m, q);
 	TRY(pg_read(p, &b));
-	*out = json_new_array(ctx);
-	for (int row = 0; row < batch_rows(&b, call); row++) {
-		json_object *item = json_object_new_object();
+	*out = row_counts(ctx, &b, call);
+	return ST_OK;
+}
 
-		json_set_str(item, "value", batch_cell(&b, call, row, 0));
-		json_set_int(item, "count", strtoll(batch_cell(&b, call, row, 1), NULL, 10));
-		json_object_array_add(*out, item);
-	}
+status pg_counts(void *backend, const void *ctx, const struct model *m, const struct query *q,
+                 const char *const *fields, size_t n, json_object **out)
+{
+	status st;
+
+	if (m->table != NULL && library_counts(backend, ctx, m, q, fields, n, out, &st))
+		return st;
+	for (size_t i = 0; i < n; i++)
+		TRY(pg_count_by(backend, ctx, m, q, fields[i], &out[i]));
 	return ST_OK;
 }

@@ -61,6 +61,7 @@ status pg_credential_rotate(void *backend, const void *ctx, const char *node_id,
 	 */
 	batch_init(&b, ctx);
 	node = batch_add(&b, "SELECT 1 FROM nodes WHERE id = $1::text FOR NO KEY UPDATE", values, 1);
+	b.changes = TOPICS_NONE;
 	TRY(pg_write(backend, &b));
 	if (batch_rows(&b, node) == 0)
 		return ST_NOT_FOUND;
@@ -70,6 +71,7 @@ status pg_credential_rotate(void *backend, const void *ctx, const char *node_id,
 	          " WHERE node_id = $1::text AND revoked_at IS NULL",
 	          values, 2);
 	TRY(add_credential(&b, credential, values[0]));
+	b.changes = TOPICS_NONE;
 	return pg_write(backend, &b);
 }
 
@@ -92,7 +94,7 @@ static const char channels_sql[] =
     " WHERE jsonb_typeof(i.v->'channels') = 'array'";
 
 /* Interfaces and channels of a node; every interface has an id. */
-static void add_interfaces(struct batch *b, const char *node_id, json_object *interfaces, const char *now)
+void node_add_interfaces(struct batch *b, const char *node_id, json_object *interfaces, const char *now)
 {
 	const char **values = mem_array(b->ctx, const char *, 4);
 
@@ -118,11 +120,12 @@ status pg_node_enroll(void *backend, const void *ctx, json_object *node, json_ob
 	TRY(insert_build(&s, &model_nodes, node));
 	batch_init(&b, ctx);
 	batch_add(&b, s.text.data, s.params.values, s.params.count);
-	add_interfaces(&b, id, json_get(node, "interfaces"),
+	node_add_interfaces(&b, id, json_get(node, "interfaces"),
 	               json_str_or(node, "createdAt", param_time(ctx, clock_now_ms())));
 	TRY(add_credential(&b, credential, id));
 	if (!get_add(&b, &model_nodes, id, false, &call))
 		return ST_INVALID;
+	b.changes = topic_of(&model_nodes);
 	TRY(pg_write(backend, &b));
 	*stored = row_document(ctx, &model_nodes, b.calls[call].result, 0, 0);
 	return ST_OK;
@@ -130,15 +133,87 @@ status pg_node_enroll(void *backend, const void *ctx, json_object *node, json_ob
 
 /* ---- heartbeat, interfaces --------------------------------------------------------------------------------------- */
 
+/* A document with a beat in it, as the row will read back. */
+static json_object *beaten(const void *ctx, json_object *node, json_object *beat, int64_t now_ms)
+{
+	json_object *after = json_clone(ctx, node);
+
+	json_merge(after, beat, false);
+	json_set_iso(after, "lastSeenAt", now_ms);
+	json_set_iso(after, "updatedAt", now_ms);
+	model_nodes.repair(after);
+	return after;
+}
+
+/* The columns of a beat and nothing else (D-23); runtime keeps what it was when none is given. */
+static const char beat_sql[] =
+    "UPDATE nodes SET agent_version = $2::text, hostname = $3::text, network ="
+    " (CASE WHEN jsonb_typeof(network) = 'object' THEN network ELSE '{}' END)"
+    " || jsonb_build_object('ipAddresses', $4::jsonb), status = $5::node_status, metadata = CASE WHEN $6::jsonb IS NULL"
+    " THEN metadata ELSE (CASE WHEN jsonb_typeof(metadata) = 'object' THEN metadata ELSE '{}' END)"
+    " || jsonb_build_object('runtime', $6::jsonb) END, last_seen_at = $7::timestamptz, updated_at = $7::timestamptz"
+    " WHERE id = $1::text";
+
+/* Puts the UPDATE off until commit; false if a value does not fit, which the usual way will say clearly. */
+static bool defer_beat(struct pg *p, const char *node_id, json_object *beat, int64_t now_ms)
+{
+	static const char *const names[] = {"agentVersion", "hostname", "ipAddresses", "status"};
+	const char **values;
+	status st = ST_OK;
+
+	deferred_drop(p);
+	p->deferred_ctx = talloc_new(p);
+	values = mem_array(p->deferred_ctx, const char *, 7);
+	values[0] = param_text(p->deferred_ctx, node_id);
+	for (size_t i = 0; i < 4 && st == ST_OK; i++)
+		st = param_value(p->deferred_ctx, model_field_find(&model_nodes, names[i]), json_get(beat, names[i]),
+		                 &values[i + 1]);
+	values[5] = json_has(beat, "runtime") ? param_json(p->deferred_ctx, json_get(beat, "runtime")) : NULL;
+	values[6] = param_time(p->deferred_ctx, now_ms);
+	if (st != ST_OK || values[1] == NULL || values[2] == NULL || values[3] == NULL || values[4] == NULL) {
+		deferred_drop(p);
+		return false;
+	}
+	batch_init(&p->deferred, p->deferred_ctx);
+	batch_add(&p->deferred, beat_sql, values, 7);
+	return true;
+}
+
+/* A beat that says something new makes what was last known of nodes outdated; a mere sign of life does not. */
+static void note_beat(struct pg *p, json_object *before, json_object *after)
+{
+	static const char *const names[] = {"agentVersion", "hostname", "ipAddresses", "status"};
+	bool same = true;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		same = same && json_same(json_get(before, names[i]), json_get(after, names[i]));
+	if (!same)
+		stale_changed(p, topic_of(&model_nodes));
+}
+
+/*
+ * A beat of a node whose record was announced (store_hint) and came along with the credential needs no round trip of
+ * its own: the UPDATE travels with the commit.
+ */
 status pg_node_heartbeat(void *backend, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
                          json_object **before, json_object **after)
 {
 	static const char *const names[] = {"agentVersion", "hostname", "ipAddresses", "status", "runtime"};
+	struct pg *p = backend;
+	const struct hint *known = p->unit ? NULL : hint_find(p, &model_nodes, node_id);
 	json_object *patch = json_new_object(ctx), *earlier;
 	struct query q;
 	struct page page;
 
 	*before = *after = NULL;
+	if (known != NULL && known->doc == NULL)
+		return ST_NOT_FOUND;
+	if (known != NULL && defer_beat(p, node_id, beat, now_ms)) {
+		*before = json_clone(ctx, known->doc);
+		*after = beaten(ctx, known->doc, beat, now_ms);
+		note_beat(p, *before, *after);
+		return ST_OK;
+	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		json_set_ref(patch, names[i], json_get(beat, names[i]));
 	json_set_iso(patch, "lastSeenAt", now_ms);
@@ -150,6 +225,7 @@ status pg_node_heartbeat(void *backend, const void *ctx, const char *node_id, js
 		return ST_NOT_FOUND;
 	*before = json_object_array_get_idx(earlier, 0);
 	*after = json_object_array_get_idx(page.docs, 0);
+	note_beat(p, *before, *after);
 	return ST_OK;
 }
 
@@ -216,6 +292,7 @@ status pg_interface_update(void *backend, const void *ctx, const char *node_id, 
 	}
 	if (!get_add(&b, &model_nodes, node_id, false, &node))
 		return ST_NOT_FOUND;
+	b.changes = topic_of(&model_nodes);
 	TRY(pg_write(backend, &b));
 	if (batch_affected(&b, changed) == 0 || batch_rows(&b, node) == 0)
 		return ST_NOT_FOUND;
@@ -247,6 +324,7 @@ status pg_health_sync(void *backend, const void *ctx, const char *recording_id, 
 	batch_add(&b, badge_sql, values, 1);
 	if (!get_add(&b, &model_recordings, recording_id, false, &call))
 		return ST_NOT_FOUND;
+	b.changes = topic_of(&model_recordings);
 	TRY(pg_write(backend, &b));
 	if (batch_rows(&b, call) == 0)
 		return ST_NOT_FOUND;

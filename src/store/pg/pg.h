@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "store/backend.h"
+#include "store/pg/outage.h"
 
 #include <libpq-fe.h>
 #include <sys/types.h>
@@ -26,6 +27,13 @@
 
 struct statement_cache;
 
+/* A connection attempt under way: it may take more than one request (connection.c). */
+struct attempt {
+	PGconn *conn;
+	PostgresPollingStatusType state;
+	int64_t until_ms; /* monotonic */
+};
+
 struct hint {
 	const struct model *model;
 	char *id;
@@ -37,6 +45,30 @@ struct spool {
 	const char *folder;
 	int fd; /* -1 = closed */
 	char *path;
+	off_t before; /* size before the last spool_append(); -1 = nothing to take back */
+};
+
+struct call {
+	const char *sql;
+	const char *const *values;
+	int count;
+	bool once;        /* sent unprepared: seldom, or in a transaction that takes nothing else (ROLLBACK) */
+	bool optional;    /* its failure fails nothing; only behind all other calls of a batch */
+	uint64_t reads;   /* topics (outage.h), beside those of its batch */
+	PGresult *result; /* NULL unless it succeeded; freed with the batch's arena */
+};
+
+/* Statements that travel together: one round trip, one transaction (implicit unless begin or an open unit). */
+struct batch {
+	const void *ctx;
+	struct call *calls;
+	size_t count, cap;
+	bool begin;       /* BEGIN in front, durable */
+	bool commit;      /* COMMIT behind */
+	uint64_t reads;   /* topics that pg_read() keeps the rows of, for when the database is away; TOPICS_NONE unless set */
+	uint64_t changes; /* topics (outage.h) that pg_write() changes; TOPICS_ALL unless set */
+	size_t failed_at; /* call that failed; count = COMMIT */
+	char state[6];    /* its SQLSTATE */
 };
 
 struct pg {
@@ -46,6 +78,9 @@ struct pg {
 	struct statement_cache *cache; /* belongs to conn */
 	int64_t next_try_ms;           /* monotonic; before it a connection is not tried */
 	int64_t backoff_ms;
+	struct attempt attempt;
+	int64_t budget_until_ms; /* monotonic; while the database is known to be away: no answer is waited for longer */
+	bool probed;             /* it was looked at whether the server is there since it answered last */
 	int64_t deadline_ms; /* monotonic; 0 = the usual limits */
 
 	bool timed_out; /* the last exchange got no answer; whoever asked has waited long enough */
@@ -53,10 +88,19 @@ struct pg {
 	bool unit;     /* a transaction is open */
 	status failed; /* why the unit of work can only be rolled back */
 
+	/*
+	 * Writes whose result is known beforehand, put off until commit so that they travel with the events. Flushed
+	 * before any other write; their memory is deferred_ctx.
+	 */
+	void *deferred_ctx;
+	struct batch deferred;
+
 	void *hint_ctx;
 	struct hint hints[PG_HINTS];
 	size_t hint_count;
 
+	struct access_cache *access;
+	struct outage outage;
 	void *inner; /* flat files: models without a table */
 	struct spool spool;
 	bool runner;               /* this connection holds the runner lock */
@@ -71,33 +115,19 @@ bool connection_url_valid(const char *url);
 /* Makes sure there is a connection. ST_UNAVAILABLE at once while an earlier failure is fresh. */
 status connection_open(struct pg *p);
 
+/* The server answered. */
+void connection_good(struct pg *p);
+
 /* Gives the connection up; an open unit of work fails. */
 void connection_drop(struct pg *p);
 
-/* Waits for the socket; false at the deadline (monotonic ms). events as poll(2). */
-bool connection_wait(const struct pg *p, short events, int64_t deadline_ms);
+/*
+ * Waits for the socket; false at the deadline (monotonic ms), or as soon as it is clear that the server says nothing to
+ * anybody. events as poll(2).
+ */
+bool connection_wait(struct pg *p, short events, int64_t deadline_ms);
 
 /* ---- statement.c ------------------------------------------------------------------------------------------------- */
-
-struct call {
-	const char *sql;
-	const char *const *values;
-	int count;
-	bool once;        /* sent unprepared: seldom, or in a transaction that takes nothing else (ROLLBACK) */
-	bool optional;    /* its failure fails nothing; only behind all other calls of a batch */
-	PGresult *result; /* NULL unless it succeeded; freed with the batch's arena */
-};
-
-/* Statements that travel together: one round trip, one transaction (implicit unless begin or an open unit). */
-struct batch {
-	const void *ctx;
-	struct call *calls;
-	size_t count, cap;
-	bool begin;       /* BEGIN in front, durable */
-	bool commit;      /* COMMIT behind */
-	size_t failed_at; /* call that failed; count = COMMIT */
-	char state[6];    /* its SQLSTATE */
-};
 
 void batch_init(struct batch *b, const void *ctx);
 
@@ -123,11 +153,25 @@ bool session_begin(struct pg *p);
 void statement_cache_reset(struct pg *p);
 struct statement_cache *statement_cache_new(const void *ctx);
 
+/* Ties r to the arena ctx; returns r. */
+PGresult *keep_result(const void *ctx, PGresult *r);
+
 int batch_rows(const struct batch *b, size_t call);
 /* Rows that a call changed. */
 int64_t batch_affected(const struct batch *b, size_t call);
 /* NULL for SQL NULL or when the call has no result. */
 const char *batch_cell(const struct batch *b, size_t call, int row, int column);
+
+/* ---- access_cache.c ---------------------------------------------------------------------------------------------- */
+
+struct access_cache *access_cache_new(const void *ctx);
+
+/*
+ * {roleRows, roles, resourceGrants, groups, policiesStored, policies} of a user, from memory if generation (text of
+ * rakkr_fcgi.access_generation as just read; NULL = unknown) is what it was made from, else read. Not to be changed.
+ */
+status access_find(struct pg *p, const void *ctx, const char *user_id, const char *email, const char *generation,
+                   json_object **access);
 
 /* ---- unit.c ------------------------------------------------------------------------------------------------------ */
 
@@ -136,6 +180,9 @@ status pg_read(struct pg *p, struct batch *b);
 
 /* Runs writes: opens the unit of work with them if there is none. Drops announced documents. */
 status pg_write(struct pg *p, struct batch *b);
+
+/* Forgets what was put off. */
+void deferred_drop(struct pg *p);
 
 /* Notes something on the side (last use); outside a unit of work only, and its failure fails nothing. */
 void pg_touch(struct pg *p, const void *ctx, const char *sql, const char *const *values, int count);
@@ -182,6 +229,7 @@ status param_value(const void *ctx, const struct model_field *f, json_object *va
 struct sql {
 	struct buf text;
 	struct params params;
+	bool texts; /* searches may use what triggers keep of recordings and jobs */
 };
 
 void sql_init(struct sql *s, const void *ctx);
@@ -198,6 +246,20 @@ int sql_column_count(const struct model *m);
 
 /* " ORDER BY ..." */
 void sql_order(struct sql *s, const struct model *m, const struct query *q);
+
+/* What that order goes by. */
+struct order_key {
+	const struct model_field *field;
+	bool desc;
+	bool plain; /* in the column's own collation */
+};
+struct order_keys {
+	struct order_key at[4];
+	size_t count;
+};
+struct order_keys sql_order_keys(const struct model *m, const struct query *q);
+/* The value that a key compares, alias t. */
+void sql_order_value(struct sql *s, const struct order_key *key);
 /* " LIMIT ... OFFSET ..." */
 void sql_limit(struct sql *s, const struct query *q);
 /* " FOR UPDATE OF t ..." */
@@ -217,6 +279,14 @@ const char *sql_type(const struct model_field *f);
 
 /* " WHERE ..." of q over alias t; nothing if there is no condition. */
 void sql_where(struct sql *s, const struct model *m, const struct query *q);
+/* The same behind a condition that is there already: " AND ..." */
+void sql_and(struct sql *s, const struct model *m, const struct query *q);
+/* LIKE pattern for texts in lower case that contain value in any case. */
+const char *like_pattern(const void *ctx, const char *value);
+/* "x.column LIKE pattern" over texts in lower case; the index on the column is kept out of it unless it can help. */
+void sql_like(struct sql *s, const char *column, const char *pattern, bool indexable);
+/* True if a trigram of value can be looked up. */
+bool like_indexable(const char *value);
 /* Conditions on the model's constant columns, if it has any, behind separator (" WHERE ", " AND "). */
 void sql_constant(struct sql *s, const struct model *m, const char *separator);
 
@@ -234,13 +304,32 @@ json_object *row_documents(const void *ctx, const struct model *m, const PGresul
 /* The JSON of a cell owned by ctx; NULL for SQL NULL. */
 json_object *row_json(const void *ctx, const char *text);
 
+/* Rows of (value, number) as an array of {"value","count"}, owned by ctx. */
+json_object *row_counts(const void *ctx, const struct batch *b, size_t call);
+
 /* True if documents have the field in Postgres (helpers for filters only are not read). */
 bool row_has_field(const struct model_field *f);
+
+/* ---- library.c --------------------------------------------------------------------------------------------------- */
+
+/*
+ * Lists and counts of recordings out of what triggers keep (sql/0005_library.sql), where that is the faster way. False:
+ * it is not, or what is kept is missing (library_there() is false then for a while); the tables themselves must answer.
+ */
+bool library_there(const struct pg *p);
+/* Notes that a statement failed because of that; true if it did. */
+bool library_missing(struct pg *p, const struct batch *b, status st);
+bool library_list(struct pg *p, const void *ctx, const struct model *m, const struct query *q, struct page *out,
+                  status *result);
+bool library_counts(struct pg *p, const void *ctx, const struct model *m, const struct query *q,
+                    const char *const *fields, size_t n, json_object **out, status *result);
 
 /* ---- generic.c, write.c ------------------------------------------------------------------------------------------ */
 
 status pg_get(void *b, const void *ctx, const struct model *m, const char *id, json_object **doc);
 status pg_list(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
+status pg_counts(void *b, const void *ctx, const struct model *m, const struct query *q, const char *const *fields,
+                 size_t n, json_object **out);
 status pg_count_by(void *b, const void *ctx, const struct model *m, const struct query *q, const char *field,
                    json_object **out);
 /* ST_INTERNAL, logged, if q names a field that m does not have. */
@@ -272,6 +361,8 @@ void access_add_groups(struct batch *batch, const char *user_id, json_object *gr
 status pg_expand(void *b, const void *ctx, const char *type, const char *id, struct targets *t);
 
 status pg_credential_find(void *b, const void *ctx, const char *hash, int64_t now_ms, json_object **out);
+/* Adds the INSERTs of interfaces and channels of a node to batch; every interface has an id. now: ISO. */
+void node_add_interfaces(struct batch *b, const char *node_id, json_object *interfaces, const char *now);
 status pg_node_enroll(void *b, const void *ctx, json_object *node, json_object *credential, json_object **stored);
 status pg_node_heartbeat(void *b, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
                          json_object **before, json_object **after);
@@ -280,10 +371,20 @@ status pg_interface_update(void *b, const void *ctx, const char *node_id, const 
 status pg_credential_rotate(void *b, const void *ctx, const char *node_id, json_object *credential, int64_t now_ms);
 status pg_health_sync(void *b, const void *ctx, const char *recording_id, json_object **doc);
 
+/* ---- stream.c ---------------------------------------------------------------------------------------------------- */
+
+/* Opens a unit of work that only reads and sees one state of the database; ended by pg_unit_rollback(). */
+status pg_snapshot(struct pg *p);
+status pg_each(void *b, const struct model *m, const struct query *q, document_fn each, void *state);
+status pg_audit_prune(void *b, int64_t before_ms, int64_t limit, json_object *events, int64_t *removed);
+
 /* ---- audit.c, spool.c -------------------------------------------------------------------------------------------- */
 
-/* Adds the INSERTs of n events (contract 01 15.2) to batch, a few events in each. */
-void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n);
+/*
+ * Adds the INSERTs of n events (contract 01 15.2) to batch, a few events in each. checked: an actor without a user row
+ * is stored as null; without, such an event fails with 23503.
+ */
+void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n, bool checked);
 status pg_commit(void *b, json_object *events, bool durable);
 status pg_audit_maintain(void *b, int64_t *moved);
 
@@ -291,6 +392,8 @@ void spool_init(struct spool *s, const void *ctx, const struct config *c);
 void spool_close(struct spool *s);
 /* Appends events; they are on disk when it returns ST_OK. ST_NO_SPACE, ST_UNAVAILABLE. */
 status spool_append(struct spool *s, json_object *events);
+/* Undoes the last spool_append(), if it added something that was not moved yet: what they tell of did not happen. */
+void spool_take_back(struct spool *s);
 
 /* Keeps other movers away until the descriptor is closed; -1 if there is nothing to move or another one is at it. */
 int spool_lock(const struct spool *s);

@@ -163,3 +163,17 @@ json_object *row_documents(const void *ctx, const struct model *m, const PGresul
 		json_push_ref(docs, row_document(ctx, m, r, row, first));
 	return docs;
 }
+
+json_object *row_counts(const void *ctx, const struct batch *b, size_t call)
+{
+	json_object *out = json_new_array(ctx);
+
+	for (int row = 0; row < batch_rows(b, call); row++) {
+		json_object *item = json_object_new_object();
+
+		json_set_str(item, "value", batch_cell(b, call, row, 0));
+		json_set_int(item, "count", strtoll(batch_cell(b, call, row, 1), NULL, 10));
+		json_object_array_add(out, item);
+	}
+	return out;
+}

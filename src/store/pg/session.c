@@ -5,24 +5,10 @@
 
 #include <string.h>
 
-/* One row: session, user, access, and the policies whose subject matches the user (01 11.3). */
+/* Session and user, and the generation of everything else that decides (access_cache.c). */
 static const char find_sql[] =
-    "SELECT s.id, u.id, u.email, u.name, u.provider,"
-    " (SELECT jsonb_agg(r.role_id ORDER BY array_position("
-    "ARRAY['owner', 'admin', 'operator', 'viewer', 'auditor'], r.role_id::text), r.role_id)"
-    " FROM user_roles r WHERE r.user_id = u.id),"
-    " (SELECT jsonb_agg(jsonb_build_object('resourceType', g.resource_type, 'resourceId', g.resource_id)"
-    " ORDER BY g.created_at, g.resource_type, g.resource_id) FROM user_resource_grants g WHERE g.user_id = u.id),"
-    " (SELECT jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) ORDER BY g.id)"
-    " FROM user_access_groups m JOIN access_groups g ON g.id = m.group_id WHERE m.user_id = u.id),"
-    " EXISTS (SELECT 1 FROM access_policies),"
-    " (SELECT jsonb_agg(jsonb_build_object('effect', p.effect, 'resourceType', p.resource_type,"
-    " 'resourceId', p.resource_id) ORDER BY p.created_at, p.id) FROM access_policies p"
-    " WHERE p.subject_type = 'everyone'"
-    " OR (p.subject_type = 'user' AND p.subject_id IN (u.id::text, u.email))"
-    " OR (p.subject_type = 'group' AND p.subject_id <> '' AND EXISTS (SELECT 1 FROM user_access_groups m"
-    " WHERE m.user_id = u.id AND m.group_id = p.subject_id))),"
-    " s.last_seen_at < $3::timestamptz"
+    "SELECT s.id, u.id, u.email, u.name, u.provider, s.last_seen_at < $3::timestamptz,"
+    " (SELECT g.n FROM rakkr_fcgi.access_generation g), s.expires_at"
     " FROM auth_sessions s JOIN users u ON u.id = s.user_id"
     " WHERE s.token_hash = $1::text AND s.revoked_at IS NULL AND s.expires_at > $2::timestamptz"
     " AND u.disabled_at IS NULL";
@@ -33,39 +19,32 @@ static const char touch_sql[] = "UPDATE auth_sessions SET last_seen_at = $2::tim
                                 " AND revoked_at IS NULL AND last_seen_at < $3::timestamptz"
                                 " FOR UPDATE SKIP LOCKED)";
 
-/* Sets key to the JSON array of a cell, [] if there is none. */
-static void set_array(const void *ctx, json_object *o, const char *key, const char *text)
+/* What access_cache.c knows is shared between requests: its arrays are referred to, never changed. */
+static json_object *session_document(const void *ctx, const struct batch *b, size_t call, json_object *access)
 {
-	json_object *array = row_json(ctx, text);
-
-	json_set_ref(o, key, array != NULL ? array : json_new_array(ctx));
-}
-
-static json_object *session_document(const void *ctx, const struct batch *b, size_t call)
-{
+	static const char *const of_user[] = {"roles", "resourceGrants", "groups"};
+	static const char *const of_session[] = {"roleRows", "policiesStored", "policies"};
 	json_object *out = json_new_object(ctx), *user = json_new_object(ctx);
 	const char *provider = batch_cell(b, call, 0, 4);
-	bool rows_of_access = batch_cell(b, call, 0, 5) != NULL || batch_cell(b, call, 0, 6) != NULL;
 
 	json_set_str(user, "id", batch_cell(b, call, 0, 1));
 	json_set_str(user, "email", batch_cell(b, call, 0, 2));
 	json_set_str(user, "name", batch_cell(b, call, 0, 3));
 	json_set_str(user, "provider", strcmp(provider, "oidc") == 0 ? "oidc" : "local");
-	set_array(ctx, user, "roles", batch_cell(b, call, 0, 5));
-	set_array(ctx, user, "resourceGrants", batch_cell(b, call, 0, 6));
-	set_array(ctx, user, "groups", batch_cell(b, call, 0, 7));
+	for (size_t i = 0; i < sizeof(of_user) / sizeof(of_user[0]); i++)
+		json_set_ref(user, of_user[i], json_get(access, of_user[i]));
 	json_set_str(out, "sessionId", batch_cell(b, call, 0, 0));
 	json_set_ref(out, "user", user);
-	json_set_bool(out, "roleRows", rows_of_access);
-	json_set_bool(out, "policiesStored", strcmp(batch_cell(b, call, 0, 8), "t") == 0);
-	set_array(ctx, out, "policies", batch_cell(b, call, 0, 9));
+	for (size_t i = 0; i < sizeof(of_session) / sizeof(of_session[0]); i++)
+		json_set_ref(out, of_session[i], json_get(access, of_session[i]));
 	return out;
 }
 
-status pg_session_find(void *backend, const void *ctx, const char *hash, int64_t now_ms, json_object **out)
+static status session_read(struct pg *p, const void *ctx, const char *hash, int64_t now_ms, json_object **out)
 {
-	struct pg *p = backend;
+	uint64_t asked = stale_session_clock(p);
 	const char *values[] = {hash, param_time(ctx, now_ms), param_time(ctx, now_ms - PG_TOUCH_MS)};
+	json_object *access;
 	struct batch b;
 	size_t call;
 
@@ -75,10 +54,20 @@ status pg_session_find(void *backend, const void *ctx, const char *hash, int64_t
 	TRY(pg_read(p, &b));
 	if (batch_rows(&b, call) == 0)
 		return ST_NOT_FOUND;
-	*out = session_document(ctx, &b, call);
-	if (strcmp(batch_cell(&b, call, 0, 10), "t") == 0)
+	TRY(access_find(p, ctx, batch_cell(&b, call, 0, 1), batch_cell(&b, call, 0, 2), batch_cell(&b, call, 0, 6),
+	                &access));
+	*out = session_document(ctx, &b, call, access);
+	stale_session_keep(p, hash, *out, batch_cell(&b, call, 0, 7), asked);
+	if (strcmp(batch_cell(&b, call, 0, 5), "t") == 0)
 		pg_touch(p, ctx, touch_sql, values, 3);
 	return ST_OK;
+}
+
+status pg_session_find(void *backend, const void *ctx, const char *hash, int64_t now_ms, json_object **out)
+{
+	status st = session_read(backend, ctx, hash, now_ms, out);
+
+	return st == ST_UNAVAILABLE && stale_session_recall(backend, ctx, hash, now_ms, out) ? ST_OK : st;
 }
 
 /* ---- login ------------------------------------------------------------------------------------------------------- */
@@ -137,14 +126,16 @@ status pg_session_create(void *backend, const void *ctx, json_object *user, json
 	TRY(access_add_grants(&b, user_id, json_get(user, "resourceGrants")));
 	access_add_groups(&b, user_id, json_get(user, "groups"));
 	call = add_session(&b, session, now);
+	b.changes = TOPICS_NONE;
 	TRY(pg_write(backend, &b));
+	stale_revoke(backend, REVOKED_USER, user_id); /* what is known of his access may have changed */
 	*id = mem_strdup(ctx, batch_cell(&b, call, 0, 0));
 	return ST_OK;
 }
 
 /* ---- end --------------------------------------------------------------------------------------------------------- */
 
-static status revoke(struct pg *p, const char *sql, const char *key, int64_t now_ms)
+static status revoke(struct pg *p, const char *sql, int what, const char *key, int64_t now_ms)
 {
 	void *ctx = talloc_new(NULL);
 	const char *values[] = {key, param_time(ctx, now_ms)};
@@ -153,7 +144,9 @@ static status revoke(struct pg *p, const char *sql, const char *key, int64_t now
 
 	batch_init(&b, ctx);
 	batch_add(&b, sql, values, 2);
+	b.changes = TOPICS_NONE;
 	st = pg_write(p, &b);
+	stale_revoke(p, what, key);
 	talloc_free(ctx);
 	return st;
 }
@@ -161,7 +154,7 @@ static status revoke(struct pg *p, const char *sql, const char *key, int64_t now
 status pg_session_revoke(void *backend, const char *hash, int64_t now_ms)
 {
 	return revoke(backend, "UPDATE auth_sessions SET revoked_at = $2::timestamptz WHERE token_hash = $1::text",
-	              hash, now_ms);
+	              REVOKED_TOKEN, hash, now_ms);
 }
 
 status pg_sessions_revoke_user(void *backend, const char *user_id, int64_t now_ms)
@@ -169,5 +162,5 @@ status pg_sessions_revoke_user(void *backend, const char *user_id, int64_t now_m
 	if (param_uuid(user_id) == NULL)
 		return ST_OK;
 	return revoke(backend, "UPDATE auth_sessions SET revoked_at = $2::timestamptz WHERE user_id = $1::uuid",
-	              user_id, now_ms);
+	              REVOKED_USER, user_id, now_ms);
 }

@@ -28,7 +28,7 @@
 
 void spool_init(struct spool *s, const void *ctx, const struct config *c)
 {
-	*s = (struct spool){.fd = -1};
+	*s = (struct spool){.fd = -1, .before = -1};
 	s->folder = mem_printf(ctx, "%s/audit-spool", config_str(c, CFG_DATA_DIR));
 }
 
@@ -115,9 +115,11 @@ static status append(struct spool *s, const char *data, size_t n)
 	off_t end = lseek(s->fd, 0, SEEK_END);
 	int error;
 
+	s->before = end;
 	if (write_all(s->fd, data, n))
 		return ST_OK;
 	error = errno;
+	s->before = -1;
 	/* No half line may stand in front of the next one. */
 	if (end < 0 || ftruncate(s->fd, end) != 0)
 		log_error("cannot cut %s: %s", s->path, strerror(errno));
@@ -135,6 +137,7 @@ status spool_append(struct spool *s, json_object *events)
 		buf_puts(&lines, json_compact(ctx, json_object_array_get_idx(events, i), NULL));
 		buf_putc(&lines, '\n');
 	}
+	s->before = -1;
 	st = lock_file(s);
 	if (st == ST_OK) {
 		st = append(s, lines.data, lines.len);
@@ -142,6 +145,19 @@ status spool_append(struct spool *s, json_object *events)
 	}
 	talloc_free(ctx);
 	return st;
+}
+
+void spool_take_back(struct spool *s)
+{
+	if (s->before < 0 || s->fd < 0)
+		return;
+	while (flock(s->fd, LOCK_EX) != 0)
+		if (errno != EINTR)
+			return;
+	if (is_ours(s) && (ftruncate(s->fd, s->before) != 0 || fdatasync(s->fd) != 0))
+		log_error("cannot cut %s: %s", s->path, strerror(errno));
+	flock(s->fd, LOCK_UN);
+	s->before = -1;
 }
 
 /* ---- moving ------------------------------------------------------------------------------------------------------ */

@@ -1,7 +1,13 @@
 /* SQL text out of the model tables: fields, order, page. Only names of the constant tables get into a text. */
 #include "store/pg/pg.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
+#include <stdlib.h>
+
+#define SQL_WORDS_MAX 32      /* no enum has more */
+#define SQL_ORDER_WIDTH "400" /* characters of a text without a width of its own that orders look at */
 
 void sql_init(struct sql *s, const void *ctx)
 {
@@ -94,31 +100,69 @@ void sql_field_array(struct sql *s, const struct model_field *f)
 
 /* ---- order, page, locks ------------------------------------------------------------------------------------------ */
 
-static void put_order(struct sql *s, const struct model *m, const char *name, bool desc, bool by_index, bool *any)
+static int compare_words(const void *a, const void *b)
 {
-	const struct model_field *f = model_field_find(m, name);
+	return text_collate(*(const char *const *)a, *(const char *const *)b);
+}
 
-	sql_put(s, *any ? ", " : " ORDER BY ");
-	*any = true;
-	if ((f->type == M_TEXT || f->type == M_ENUM) && !by_index) {
+/* An enum of Postgres by the rank of its word in the contract's order of texts: a number that an index can hold. */
+static void put_rank(struct sql *s, const struct model_field *f)
+{
+	const char *words[SQL_WORDS_MAX];
+	size_t n = 0;
+
+	for (; f->values[n] != NULL && n < SQL_WORDS_MAX; n++)
+		words[n] = f->values[n];
+	qsort(words, n, sizeof(words[0]), compare_words);
+	sql_printf(s, "CASE t.%s", f->column);
+	for (size_t i = 0; i < n; i++)
+		sql_printf(s, " WHEN '%s' THEN %zu", words[i], i);
+	sql_put(s, " END");
+}
+
+static void add_key(struct order_keys *keys, const struct model *m, const char *name, bool desc, bool plain)
+{
+	keys->at[keys->count++] = (struct order_key){.field = model_field_find(m, name), .desc = desc, .plain = plain};
+}
+
+struct order_keys sql_order_keys(const struct model *m, const struct query *q)
+{
+	struct order_keys keys = {0};
+
+	for (size_t i = 0; i < q->sort_count; i++)
+		add_key(&keys, m, q->sort[i].field, q->sort[i].desc, false);
+	/* In the usual order the id only parts equals (D-101): as it stands in the index of that order. */
+	for (size_t i = 0; q->sort_count == 0 && i < sizeof(m->order) / sizeof(m->order[0]); i++)
+		if (m->order[i] != NULL)
+			add_key(&keys, m, m->order[i] + (m->order[i][0] == '-'), m->order[i][0] == '-', i > 0);
+	return keys;
+}
+
+void sql_order_value(struct sql *s, const struct order_key *key)
+{
+	const struct model_field *f = key->field;
+
+	if (f->type == M_ENUM && f->pg_type != NULL && f->expr == NULL && f->key == NULL) {
+		put_rank(s, f);
+	} else if (f->type == M_TEXT && f->max == 0 && f->expr == NULL && f->key == NULL && !key->plain) {
+		sql_printf(s, "left(t.%s, " SQL_ORDER_WIDTH ")" SQL_ROOT, f->column); /* what an index holds */
+	} else if ((f->type == M_TEXT || f->type == M_ENUM) && !key->plain) {
 		sql_field_text(s, f);
 		sql_put(s, SQL_ROOT);
 	} else {
 		sql_value(s, f);
 	}
-	sql_put(s, desc ? " DESC" : "");
 }
 
 void sql_order(struct sql *s, const struct model *m, const struct query *q)
 {
-	bool any = false;
+	struct order_keys keys = sql_order_keys(m, q);
 
-	for (size_t i = 0; i < q->sort_count; i++)
-		put_order(s, m, q->sort[i].field, q->sort[i].desc, false, &any);
-	/* In the usual order the id only parts equals (D-101): as it stands in the index of that order. */
-	for (size_t i = 0; q->sort_count == 0 && i < sizeof(m->order) / sizeof(m->order[0]); i++)
-		if (m->order[i] != NULL)
-			put_order(s, m, m->order[i] + (m->order[i][0] == '-'), m->order[i][0] == '-', i > 0, &any);
+	for (size_t i = 0; i < keys.count; i++) {
+		sql_put(s, i > 0 ? ", " : " ORDER BY ");
+		sql_order_value(s, &keys.at[i]);
+		sql_put(s, keys.at[i].desc ? " DESC" : "");
+	}
 }
 
 void sql_limit(struct sql *s, const struct query *q)

@@ -97,8 +97,7 @@ static int free_result(struct result_holder *h)
 	return 0;
 }
 
-/* Ties r to the arena of the batch. */
-static PGresult *keep_result(const void *ctx, PGresult *r)
+PGresult *keep_result(const void *ctx, PGresult *r)
 {
 	struct result_holder *h = mem_new(ctx, struct result_holder);
 
@@ -109,7 +108,7 @@ static PGresult *keep_result(const void *ctx, PGresult *r)
 
 void batch_init(struct batch *b, const void *ctx)
 {
-	*b = (struct batch){.ctx = ctx};
+	*b = (struct batch){.ctx = ctx, .changes = TOPICS_ALL};
 }
 
 size_t batch_add(struct batch *b, const char *sql, const char *const *values, int count)

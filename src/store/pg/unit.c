@@ -39,6 +39,7 @@ status pg_run(struct pg *p, struct batch *b)
 		TRY(connection_open(p));
 		outcome = batch_exchange(p, b, &st);
 		if (outcome == EXCHANGE_OK) {
+			connection_good(p);
 			p->unit = (inside || b->begin) && !b->commit;
 			return ST_OK;
 		}
@@ -59,11 +60,39 @@ status pg_run(struct pg *p, struct batch *b)
 	}
 }
 
+void deferred_drop(struct pg *p)
+{
+	talloc_free(p->deferred_ctx);
+	p->deferred_ctx = NULL;
+	p->deferred = (struct batch){0};
+}
+
+/* What was put off comes first when there is more to write than that. */
+static status deferred_flush(struct pg *p)
+{
+	struct batch b = p->deferred;
+	status st;
+
+	if (b.count == 0)
+		return ST_OK;
+	b.begin = !p->unit;
+	st = pg_run(p, &b);
+	deferred_drop(p);
+	return st;
+}
+
 status pg_write(struct pg *p, struct batch *b)
 {
+	status st;
+
 	hint_drop(p);
+	if (!stale_may_write(p))
+		return ST_UNAVAILABLE;
+	TRY(deferred_flush(p));
 	b->begin = !p->unit;
-	return pg_run(p, b);
+	st = pg_run(p, b);
+	stale_changed(p, b->changes);
+	return st;
 }
 
 void pg_touch(struct pg *p, const void *ctx, const char *sql, const char *const *values, int count)
@@ -81,6 +110,7 @@ void pg_touch(struct pg *p, const void *ctx, const char *sql, const char *const 
 void pg_unit_rollback(struct pg *p)
 {
 	hint_drop(p);
+	deferred_drop(p);
 	if (p->unit)
 		send_rollback(p);
 	p->unit = false;
@@ -97,6 +127,7 @@ status pg_lock(void *backend, const char *name)
 
 	batch_init(&b, ctx);
 	batch_add(&b, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", values, 1);
+	b.changes = TOPICS_NONE;
 	st = pg_write(p, &b);
 	talloc_free(ctx);
 	return st;
@@ -151,6 +182,7 @@ static void keep_hints(struct pg *p, const struct batch *b, const size_t calls[P
 status pg_read(struct pg *p, struct batch *b)
 {
 	size_t calls[PG_HINTS] = {0}; /* call + 1; 0 = none */
+	uint64_t asked = stale_clock(p);
 	status st;
 
 	/* Inside a transaction a failing hint would break it. */
@@ -161,7 +193,11 @@ status pg_read(struct pg *p, struct batch *b)
 			calls[i] = call + 1;
 	}
 	st = pg_run(p, b);
-	if (st == ST_OK)
+	if (st == ST_OK) {
 		keep_hints(p, b, calls);
+		stale_keep(p, b, asked);
+	} else if (st == ST_UNAVAILABLE && stale_recall(p, b)) {
+		st = ST_OK;
+	}
 	return st;
 }

@@ -141,13 +141,12 @@ static bool is_ascii(const char *s)
 	return true;
 }
 
-static struct needle needle_of(struct sql *s, const char *value)
+const char *like_pattern(const void *ctx, const char *value)
 {
-	const char *lower = text_lower(s->text.ctx, param_text(s->text.ctx, value));
-	struct needle n = {.value = value, .before = "lower((", .after = ")" SQL_ROOT ")"};
+	const char *lower = text_lower(ctx, param_text(ctx, value));
 	struct buf b;
 
-	buf_init(&b, s->text.ctx);
+	buf_init(&b, ctx);
 	buf_putc(&b, '%');
 	for (const char *c = lower; *c != '\0'; c++) {
 		if (*c == '\\' || *c == '%' || *c == '_')
@@ -155,7 +154,15 @@ static struct needle needle_of(struct sql *s, const char *value)
 		buf_putc(&b, *c);
 	}
 	buf_putc(&b, '%');
-	n.pattern = b.data;
+	return b.data;
+}
+
+static struct needle needle_of(struct sql *s, const char *value)
+{
+	const char *lower = text_lower(s->text.ctx, param_text(s->text.ctx, value));
+	struct needle n = {.value = value, .before = "lower((", .after = ")" SQL_ROOT ")"};
+
+	n.pattern = like_pattern(s->text.ctx, value);
 	if (is_ascii(lower) && strpbrk(lower, "ik") == NULL) {
 		n.after = ") COLLATE \"C\")";
 	} else if (is_ascii(lower)) {
@@ -291,6 +298,53 @@ static void put_search(struct sql *s, const struct model *m, const char *text)
 	sql_put(s, ")");
 }
 
+/* Three letters or digits in a row make a trigram. */
+bool like_indexable(const char *value)
+{
+	int run = 0;
+
+	for (; *value != '\0'; value++) {
+		unsigned char c = (unsigned char)*value;
+		bool word = c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+		/* a character beyond ASCII has several bytes and may be none of a word */
+		run = !word ? 0 : c >= 0x80 ? run : run + 1;
+		if (run == 3)
+			return true;
+	}
+	return false;
+}
+
+void sql_like(struct sql *s, const char *column, const char *pattern, bool indexable)
+{
+	/* Without a trigram the index would be read from end to end. */
+	sql_printf(s, "x.%s%s LIKE ", column, indexable ? "" : " || ''");
+	sql_param(s, pattern, "text");
+}
+
+/* The same in the texts that triggers keep; false if there are none of m. */
+static bool put_text_search(struct sql *s, const struct model *m, const char *text)
+{
+	const char *pattern = like_pattern(s->text.ctx, text);
+	bool indexable = like_indexable(text);
+
+	if (!s->texts || strchr(text, '\001') != NULL) /* which divides the texts of a recording */
+		return false;
+	if (m == &model_jobs) {
+		sql_put(s, "t.id IN (SELECT x.id FROM rakkr_fcgi.job_texts x WHERE ");
+		sql_like(s, "text", pattern, indexable);
+	} else if (m == &model_recordings) {
+		sql_put(s, "t.id IN (SELECT x.id FROM rakkr_fcgi.recording_texts x WHERE ");
+		sql_like(s, "common", pattern, indexable);
+		sql_put(s, " OR ");
+		sql_like(s, "own", pattern, indexable);
+	} else {
+		return false;
+	}
+	sql_put(s, ")");
+	return true;
+}
+
 /* A user sees no job whose recording is gone, whatever he may see (03 3.0.2). */
 static void put_scope(struct sql *s, const struct model *m, const struct row_scope *scope)
 {
@@ -314,13 +368,8 @@ void sql_constant(struct sql *s, const struct model *m, const char *separator)
 	}
 }
 
-void sql_where(struct sql *s, const struct model *m, const struct query *q)
+static void put_conditions(struct sql *s, const struct model *m, const struct query *q, bool any)
 {
-	size_t begun = s->text.len;
-	bool any;
-
-	sql_constant(s, m, " WHERE ");
-	any = s->text.len > begun;
 	for (size_t i = 0; i < q->filter_count; i++) {
 		condition(s, &any);
 		put_filter(s, m, &q->filters[i]);
@@ -331,10 +380,25 @@ void sql_where(struct sql *s, const struct model *m, const struct query *q)
 	}
 	if (q->search != NULL) {
 		condition(s, &any);
-		put_search(s, m, q->search);
+		if (!put_text_search(s, m, q->search))
+			put_search(s, m, q->search);
 	}
 	if (q->scope != NULL) {
 		condition(s, &any);
 		put_scope(s, m, q->scope);
 	}
+}
+
+void sql_where(struct sql *s, const struct model *m, const struct query *q)
+{
+	size_t begun = s->text.len;
+
+	sql_constant(s, m, " WHERE ");
+	put_conditions(s, m, q, s->text.len > begun);
+}
+
+void sql_and(struct sql *s, const struct model *m, const struct query *q)
+{
+	sql_constant(s, m, " AND ");
+	put_conditions(s, m, q, true);
 }

@@ -132,9 +132,12 @@ status pg_insert(void *backend, const void *ctx, const struct model *m, json_obj
 	sql_columns(&s, m, NULL);
 	batch_init(&b, ctx);
 	call = batch_add(&b, s.text.data, s.params.values, s.params.count);
+	b.changes = topic_of(m);
 	TRY(pg_write(p, &b));
 	if (batch_rows(&b, call) == 0)
 		return ST_CONFLICT;
+	if (m == &model_access_policies)
+		stale_revoke(p, REVOKED_ALL, NULL);
 	if (stored != NULL)
 		*stored = row_document(ctx, m, b.calls[call].result, 0, 0);
 	return ST_OK;
@@ -299,11 +302,13 @@ status pg_update(void *backend, const void *ctx, const struct model *m, const st
 		TRY(build_update(&s, m, q, patch));
 	batch_init(&b, ctx);
 	call = batch_add(&b, s.text.data, s.params.values, s.params.count);
+	b.changes = topics_of_patch(m, patch);
 	TRY(pg_write(p, &b));
 	if (before != NULL)
 		*before = row_documents(ctx, m, b.calls[call].result, 0);
 	out->docs = row_documents(ctx, m, b.calls[call].result, before != NULL ? sql_column_count(m) : 0);
 	out->count = json_object_array_length(out->docs);
+	stale_revoke_documents(p, m, out->docs);
 	return ST_OK;
 }
 
@@ -337,8 +342,10 @@ status pg_remove(void *backend, const void *ctx, const struct model *m, const st
 	sql_columns(&s, m, NULL);
 	batch_init(&b, ctx);
 	call = batch_add(&b, s.text.data, s.params.values, s.params.count);
+	b.changes = topic_of(m);
 	TRY(pg_write(p, &b));
 	out->docs = row_documents(ctx, m, b.calls[call].result, 0);
 	out->count = json_object_array_length(out->docs);
+	stale_revoke_documents(p, m, out->docs);
 	return ST_OK;
 }

@@ -1,0 +1,18 @@
+/*
+ * Cache files without a recording (contract 09 D-06, D-87). Two passes of the runner:
+ *
+ * - leftovers: files whose recording was deleted, retried or given another file, and whose removal failed or was cut
+ * off; removed as soon as that works.
+ * - sweep: every file of the cache whose recording does not exist, or has another file, and that is older than
+ *   RAKKR_ORPHAN_AGE_SECONDS. RAKKR_ORPHAN_SWEEP says whether it is only logged ("log"), removed ("remove"), or not
+ *   looked for ("off").
+ */
+#ifndef RAKKR_RUNNER_ORPHANS_H
+#define RAKKR_RUNNER_ORPHANS_H
+
+#include "store/app.h"
+
+/* Both passes when they are due. The caller holds the runner lock. */
+status orphans_tick(struct app *app);
+
+#endif
