@@ -8,6 +8,7 @@
 -- cells; whoever reads sees all of that or nothing of it.
 
 CREATE TABLE rakkr_fcgi.recording_changes (
+	key uuid NOT NULL, -- of the cell
 	folder text NOT NULL,
 	tags jsonb NOT NULL,
 	status public.recording_status NOT NULL,
@@ -26,7 +27,7 @@ CREATE TABLE rakkr_fcgi.recording_changes (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_analyze_threshold = 2000);
 
 CREATE TABLE rakkr_fcgi.recording_cells (
-	key uuid PRIMARY KEY, -- a digest of the columns up to words
+	key uuid PRIMARY KEY, -- see cell_key()
 	folder text NOT NULL,
 	tags jsonb NOT NULL,
 	status public.recording_status NOT NULL,
@@ -41,6 +42,8 @@ CREATE TABLE rakkr_fcgi.recording_cells (
 	n bigint NOT NULL,
 	newest timestamptz NOT NULL -- no recording of the cell is newer; it may have been deleted since
 ) WITH (fillfactor = 70);
+CREATE INDEX recording_cells_node ON rakkr_fcgi.recording_cells (node_id);
+CREATE INDEX recording_cells_schedule ON rakkr_fcgi.recording_cells (schedule_id);
 
 -- The same by UTC day, by group of tracks, and by value of what is shown as facets.
 CREATE TABLE rakkr_fcgi.recording_days (
@@ -66,10 +69,12 @@ CREATE UNIQUE INDEX recording_facets_key ON rakkr_fcgi.recording_facets (facet, 
 CREATE TABLE rakkr_fcgi.recording_texts (
 	id varchar(160) PRIMARY KEY,
 	recorded_at timestamptz NOT NULL,
+	cell uuid NOT NULL,
 	common text NOT NULL, -- what many recordings share, and the name
 	own text NOT NULL     -- id, group of tracks, notes, snippets
 );
 CREATE INDEX recording_texts_list ON rakkr_fcgi.recording_texts (recorded_at DESC, id);
+CREATE INDEX recording_texts_cell ON rakkr_fcgi.recording_texts (cell);
 
 CREATE FUNCTION rakkr_fcgi.text_list(list jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -111,6 +116,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 		metadata->'recordingProfileId', 'uploadPolicyId', metadata->'uploadPolicyId'))
 $$;
 
+-- What a recording's cell has beside its own columns.
+CREATE FUNCTION rakkr_fcgi.cell_of(name text, folder text, tags jsonb, status public.recording_status,
+	source public.recording_source, health_status text, node_id text, schedule_id text, cache_path text, metadata jsonb,
+	OUT key uuid, OUT has_file text, OUT facts jsonb, OUT words text, OUT labels text) RETURNS SETOF record
+LANGUAGE sql STABLE AS $$
+	SELECT md5(ROW(folder, tags, status, source, health_status, node_id, schedule_id, x.f, x.m, x.w)::text)::uuid,
+		x.f, x.m, x.w, rakkr_fcgi.label_text(tags)
+	FROM (SELECT CASE WHEN coalesce(cache_path, '') <> '' THEN 'x' ELSE '' END, rakkr_fcgi.cell_metadata(metadata),
+		rakkr_fcgi.recording_words(name, folder, node_id, schedule_id, source, status, tags, metadata)) AS x(f, m, w)
+$$;
+
 -- Folds what is committed of recording_changes. One at a time; others go on without.
 CREATE FUNCTION rakkr_fcgi.fold_recordings() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -123,12 +139,11 @@ BEGIN
 		DELETE FROM rakkr_fcgi.recording_changes RETURNING *
 	), cells AS (
 		INSERT INTO rakkr_fcgi.recording_cells AS c
-			SELECT md5(ROW(folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata,
-					words)::text)::uuid,
-				folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata, words, labels,
-				sum(n), max(newest)
+			SELECT key, folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata, words,
+				labels, sum(n), max(newest)
 			FROM taken
-			GROUP BY folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata, words, labels
+			GROUP BY key, folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata, words,
+				labels
 		ON CONFLICT (key) DO UPDATE SET n = c.n + excluded.n, newest = greatest(c.newest, excluded.newest)
 	), tracks AS (
 		INSERT INTO rakkr_fcgi.recording_tracks AS c
@@ -139,7 +154,7 @@ BEGIN
 		INSERT INTO rakkr_fcgi.recording_facets AS c
 			SELECT f.facet, f.value, sum(t.n)
 			FROM taken t CROSS JOIN LATERAL rakkr_fcgi.facet_values(t.folder, t.node_id, t.status, t.source,
-				t.health_status, t.tags, t.metadata, t.track_group) f
+				t.health_status, t.cache_path, t.tags, t.metadata, t.track_group) f
 			GROUP BY f.facet, f.value
 		ON CONFLICT (facet, md5(value)) DO UPDATE SET n = c.n + excluded.n
 	)
@@ -154,11 +169,12 @@ $$;
 
 -- What one recording counts under.
 CREATE FUNCTION rakkr_fcgi.facet_values(folder text, node_id text, status public.recording_status,
-	source public.recording_source, health_status text, tags jsonb, metadata jsonb, track_group text,
+	source public.recording_source, health_status text, cache_path text, tags jsonb, metadata jsonb, track_group text,
 	OUT facet text, OUT value text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
 	SELECT * FROM (VALUES ('folder', folder), ('nodeId', node_id), ('status', status::text), ('source', source::text),
-		('healthStatus', health_status), ('recordingProfileId', metadata->>'recordingProfileId'),
+		('healthStatus', health_status), ('hasFile', (cache_path <> '')::text),
+		('recordingProfileId', metadata->>'recordingProfileId'),
 		('uploadPolicyId', metadata->>'uploadPolicyId'), ('trackGroupId', track_group),
 		('cached', CASE WHEN jsonb_typeof(metadata->'cached') = 'boolean' THEN metadata->>'cached' END)) AS v(f, w)
 		WHERE w IS NOT NULL
@@ -175,58 +191,61 @@ DECLARE
 BEGIN
 	IF TG_OP = 'INSERT' THEN
 		INSERT INTO rakkr_fcgi.recording_changes
-			SELECT folder, tags, status, source, health_status, node_id, schedule_id,
-				CASE WHEN coalesce(cache_path, '') <> '' THEN 'x' ELSE '' END, rakkr_fcgi.cell_metadata(metadata),
-				rakkr_fcgi.recording_words(name, folder, node_id, schedule_id, source, status, tags, metadata),
-				rakkr_fcgi.label_text(tags), metadata->>'trackGroupId', (recorded_at AT TIME ZONE 'UTC')::date, count(*), max(recorded_at)
-			FROM added GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
+			SELECT c.key, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id, r.schedule_id, c.has_file, c.facts,
+				c.words, c.labels, r.metadata->>'trackGroupId', (r.recorded_at AT TIME ZONE 'UTC')::date, count(*),
+				max(r.recorded_at)
+			FROM added r CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source, r.health_status,
+				r.node_id, r.schedule_id, r.cache_path, r.metadata) c
+			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14;
 		GET DIAGNOSTICS changes = ROW_COUNT;
-		INSERT INTO rakkr_fcgi.recording_texts
-			SELECT id, recorded_at,
-				rakkr_fcgi.common_text(name, folder, node_id, schedule_id, source, status, tags, metadata),
-				rakkr_fcgi.own_text(id, metadata)
-			FROM added ON CONFLICT (id) DO UPDATE
-				SET recorded_at = excluded.recorded_at, common = excluded.common, own = excluded.own;
+		INSERT INTO rakkr_fcgi.recording_texts AS t
+			SELECT r.id, r.recorded_at, c.key, rakkr_fcgi.common_text(r.name, r.folder, r.node_id, r.schedule_id, r.source,
+				r.status, r.tags, r.metadata), rakkr_fcgi.own_text(r.id, r.metadata)
+			FROM added r CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source, r.health_status,
+				r.node_id, r.schedule_id, r.cache_path, r.metadata) c
+			ON CONFLICT (id) DO UPDATE SET recorded_at = excluded.recorded_at, cell = excluded.cell,
+				common = excluded.common, own = excluded.own
+			WHERE (t.recorded_at, t.cell, t.common, t.own) IS DISTINCT FROM
+				(excluded.recorded_at, excluded.cell, excluded.common, excluded.own);
 	ELSIF TG_OP = 'DELETE' THEN
 		INSERT INTO rakkr_fcgi.recording_changes
-			SELECT folder, tags, status, source, health_status, node_id, schedule_id,
-				CASE WHEN coalesce(cache_path, '') <> '' THEN 'x' ELSE '' END, rakkr_fcgi.cell_metadata(metadata),
-				rakkr_fcgi.recording_words(name, folder, node_id, schedule_id, source, status, tags, metadata),
-				rakkr_fcgi.label_text(tags), metadata->>'trackGroupId', (recorded_at AT TIME ZONE 'UTC')::date, -count(*), max(recorded_at)
-			FROM removed GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
+			SELECT c.key, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id, r.schedule_id, c.has_file, c.facts,
+				c.words, c.labels, r.metadata->>'trackGroupId', (r.recorded_at AT TIME ZONE 'UTC')::date, -count(*),
+				max(r.recorded_at)
+			FROM removed r CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source,
+				r.health_status, r.node_id, r.schedule_id, r.cache_path, r.metadata) c
+			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14;
 		GET DIAGNOSTICS changes = ROW_COUNT;
 		DELETE FROM rakkr_fcgi.recording_texts t USING removed r WHERE t.id = r.id;
 	ELSIF TG_OP = 'UPDATE' THEN
 		INSERT INTO rakkr_fcgi.recording_changes
-			SELECT folder, tags, status, source, health_status, node_id, schedule_id, has_file, cell, words, labels,
-				track_group, day, sum(n), max(recorded_at)
+			SELECT c.key, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id, r.schedule_id, c.has_file, c.facts,
+				c.words, c.labels, r.metadata->>'trackGroupId', (r.recorded_at AT TIME ZONE 'UTC')::date, sum(r.n),
+				max(r.recorded_at)
 			FROM (
-				SELECT folder, tags, status, source, health_status, node_id, schedule_id,
-					CASE WHEN coalesce(cache_path, '') <> '' THEN 'x' ELSE '' END, rakkr_fcgi.cell_metadata(metadata),
-					rakkr_fcgi.recording_words(name, folder, node_id, schedule_id, source, status, tags, metadata),
-					rakkr_fcgi.label_text(tags), metadata->>'trackGroupId', (recorded_at AT TIME ZONE 'UTC')::date, recorded_at, 1
-				FROM added
+				SELECT r.name, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id, r.schedule_id, r.cache_path,
+					r.metadata, r.recorded_at, 1 FROM added r
 				UNION ALL
-				SELECT folder, tags, status, source, health_status, node_id, schedule_id,
-					CASE WHEN coalesce(cache_path, '') <> '' THEN 'x' ELSE '' END, rakkr_fcgi.cell_metadata(metadata),
-					rakkr_fcgi.recording_words(name, folder, node_id, schedule_id, source, status, tags, metadata),
-					rakkr_fcgi.label_text(tags), metadata->>'trackGroupId', (recorded_at AT TIME ZONE 'UTC')::date, recorded_at, -1
-				FROM removed
-			) AS x(folder, tags, status, source, health_status, node_id, schedule_id, has_file, cell, words, labels,
-				track_group, day, recorded_at, n)
-			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-			HAVING sum(n) <> 0 OR max(recorded_at) <> min(recorded_at);
+				SELECT r.name, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id, r.schedule_id, r.cache_path,
+					r.metadata, r.recorded_at, -1 FROM removed r
+			) AS r(name, folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata,
+				recorded_at, n)
+			CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id,
+				r.schedule_id, r.cache_path, r.metadata) c
+			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
+			HAVING sum(r.n) <> 0 OR max(r.recorded_at) <> min(r.recorded_at);
 		GET DIAGNOSTICS changes = ROW_COUNT;
 		DELETE FROM rakkr_fcgi.recording_texts t USING removed r
 			WHERE t.id = r.id AND NOT EXISTS (SELECT FROM added a WHERE a.id = r.id);
 		INSERT INTO rakkr_fcgi.recording_texts AS t
-			SELECT id, recorded_at,
-				rakkr_fcgi.common_text(name, folder, node_id, schedule_id, source, status, tags, metadata),
-				rakkr_fcgi.own_text(id, metadata)
-			FROM added ON CONFLICT (id) DO UPDATE
-				SET recorded_at = excluded.recorded_at, common = excluded.common, own = excluded.own
-				WHERE (t.recorded_at, t.common, t.own) IS DISTINCT FROM
-					(excluded.recorded_at, excluded.common, excluded.own);
+			SELECT r.id, r.recorded_at, c.key, rakkr_fcgi.common_text(r.name, r.folder, r.node_id, r.schedule_id, r.source,
+				r.status, r.tags, r.metadata), rakkr_fcgi.own_text(r.id, r.metadata)
+			FROM added r CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source, r.health_status,
+				r.node_id, r.schedule_id, r.cache_path, r.metadata) c
+			ON CONFLICT (id) DO UPDATE SET recorded_at = excluded.recorded_at, cell = excluded.cell,
+				common = excluded.common, own = excluded.own
+			WHERE (t.recorded_at, t.cell, t.common, t.own) IS DISTINCT FROM
+				(excluded.recorded_at, excluded.cell, excluded.common, excluded.own);
 	ELSE
 		DELETE FROM rakkr_fcgi.recording_changes;
 		DELETE FROM rakkr_fcgi.recording_cells;
@@ -251,15 +270,17 @@ GRANT SELECT ON rakkr_fcgi.recording_changes, rakkr_fcgi.recording_cells, rakkr_
 LOCK TABLE public.recordings IN SHARE ROW EXCLUSIVE MODE;
 
 INSERT INTO rakkr_fcgi.recording_changes
-	SELECT folder, tags, status, source, health_status, node_id, schedule_id,
-		CASE WHEN coalesce(cache_path, '') <> '' THEN 'x' ELSE '' END, rakkr_fcgi.cell_metadata(metadata),
-		rakkr_fcgi.recording_words(name, folder, node_id, schedule_id, source, status, tags, metadata),
-		rakkr_fcgi.label_text(tags), metadata->>'trackGroupId', (recorded_at AT TIME ZONE 'UTC')::date, count(*), max(recorded_at)
-	FROM public.recordings GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
-INSERT INTO rakkr_fcgi.recording_texts
-	SELECT id, recorded_at, rakkr_fcgi.common_text(name, folder, node_id, schedule_id, source, status, tags, metadata),
-		rakkr_fcgi.own_text(id, metadata)
-	FROM public.recordings;
+	SELECT c.key, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id, r.schedule_id, c.has_file, c.facts,
+		c.words, c.labels, r.metadata->>'trackGroupId', (r.recorded_at AT TIME ZONE 'UTC')::date, count(*),
+		max(r.recorded_at)
+	FROM public.recordings r CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source,
+		r.health_status, r.node_id, r.schedule_id, r.cache_path, r.metadata) c
+	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14;
+INSERT INTO rakkr_fcgi.recording_texts AS t
+	SELECT r.id, r.recorded_at, c.key, rakkr_fcgi.common_text(r.name, r.folder, r.node_id, r.schedule_id, r.source,
+		r.status, r.tags, r.metadata), rakkr_fcgi.own_text(r.id, r.metadata)
+	FROM public.recordings r CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source,
+		r.health_status, r.node_id, r.schedule_id, r.cache_path, r.metadata) c;
 SELECT rakkr_fcgi.fold_recordings();
 
 CREATE TRIGGER rakkr_fcgi_note_insert AFTER INSERT ON public.recordings
@@ -343,6 +364,8 @@ BEGIN
 			place);
 		EXECUTE format('CREATE INDEX recording_texts_own ON rakkr_fcgi.recording_texts USING gin (own %s.gin_trgm_ops)',
 			place);
+		EXECUTE format('CREATE INDEX recording_cells_words ON rakkr_fcgi.recording_cells USING gin (words %s.gin_trgm_ops)',
+			place);
 		EXECUTE format('CREATE INDEX job_texts_text ON rakkr_fcgi.job_texts USING gin (text %s.gin_trgm_ops)', place);
 	END IF;
 END
@@ -354,7 +377,6 @@ CREATE INDEX rakkr_fcgi_recordings_schedule ON public.recordings (schedule_id, r
 CREATE INDEX rakkr_fcgi_recordings_status ON public.recordings (status, recorded_at DESC, id);
 CREATE INDEX rakkr_fcgi_recordings_health ON public.recordings (health_status, recorded_at DESC, id);
 CREATE INDEX rakkr_fcgi_recordings_file ON public.recordings ((coalesce(cache_path, '') <> ''), recorded_at DESC, id);
-CREATE INDEX rakkr_fcgi_recordings_folder ON public.recordings (md5(folder), recorded_at DESC, id);
 CREATE INDEX rakkr_fcgi_recordings_profile ON public.recordings ((metadata->>'recordingProfileId'), recorded_at DESC, id);
 CREATE INDEX rakkr_fcgi_recordings_policy ON public.recordings ((metadata->>'uploadPolicyId'), recorded_at DESC, id);
 CREATE INDEX rakkr_fcgi_recordings_track ON public.recordings ((metadata->>'trackGroupId'), recorded_at DESC, id)

@@ -267,8 +267,8 @@ static status agent_heartbeat(struct request *r)
 		return node_missing(r);
 	if (st != ST_OK)
 		return accept_unstored(r, id, beat, st);
-	before = node_wire(r->mem, r->app, r->now_ms, before);
-	after = node_wire(r->mem, r->app, r->now_ms, after);
+	before = node_wire_of_beat(r->mem, r->app, r->now_ms, before);
+	after = node_wire_of_beat(r->mem, r->app, r->now_ms, after);
 	audit_beat(r, before, after);
 	return reply_data(r, 202, after);
 }

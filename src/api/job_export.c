@@ -78,8 +78,7 @@ status job_export(struct request *r)
 	counting.limit = 0;
 	counting.want_total = true;
 	TRY(store_list(r->store, r->mem, &model_jobs, &counting, &page));
-	audit_ok(r, JOB_COLLECTION,
-	         details(r, "exportedCount", J_INT, page.total, "filters", J_REF, filters, NULL));
+	audit_ok(r, JOB_COLLECTION, details(r, "exportedCount", J_INT, page.total, "filters", J_REF, filters, NULL));
 	all_columns(names);
 	return csv_stream_reply(r, csv_file_name(r, "rakkr-recording-jobs", false), false, CSV_QUOTE_NEEDED, names,
 	                        JOB_COLUMNS + COMMAND_COLUMNS, stream_rows, q);

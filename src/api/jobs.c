@@ -2,6 +2,7 @@
 #include "api/jobs.h"
 
 #include "api/job_lookup.h"
+#include "api/list_reply.h"
 #include "api/recording_lookup.h"
 #include "api/route.h"
 #include "base/clock.h"
@@ -67,21 +68,18 @@ status job_query(struct request *r, json_object *filters, struct query *q)
 
 static status list(struct request *r)
 {
-	json_object *filters, *issues, *data = json_new_array(r->mem);
-	struct query q;
-	struct page page;
+	struct query *q = mem_new(r->mem, struct query);
+	json_object *filters, *issues;
+	struct list_reply jobs;
 
 	if (!job_filters(r, &filters, &issues))
 		return fail_issues(r, "Invalid recording job filters", issues, "invalid_filters", JOB_COLLECTION,
 		                   details(r, "issueCount", J_INT, (int64_t)json_object_array_length(issues), NULL));
 	TRY(lease_expire_often(r->store, r->config, r->mem, r->now_ms));
-	TRY(job_query(r, filters, &q));
-	TRY(store_list(r->store, r->mem, &model_jobs, &q, &page));
-	for (size_t i = 0; i < page.count; i++)
-		json_push_ref(data, job_wire(r, json_object_array_get_idx(page.docs, i)));
-	audit_ok(r, JOB_COLLECTION,
-	         details(r, "filters", J_REF, filters, "returnedCount", J_INT, (int64_t)page.count, NULL));
-	return reply_data(r, 200, data);
+	TRY(job_query(r, filters, q));
+	TRY(list_read(r, &model_jobs, q, &jobs));
+	audit_ok(r, JOB_COLLECTION, details(r, "filters", J_REF, filters, "returnedCount", J_INT, jobs.count, NULL));
+	return list_send(r, &jobs, NULL);
 }
 
 /*

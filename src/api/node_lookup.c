@@ -37,9 +37,16 @@ bool node_is_stale(const struct app *app, int64_t now_ms, json_object *node)
 
 json_object *node_wire(const void *ctx, const struct app *app, int64_t now_ms, json_object *stored)
 {
-	json_object *node = model_public(ctx, &model_nodes, stored);
+	json_object *node = json_clone(ctx, stored);
 
-	beats_overlay(app, node);
+	beats_overlay(app, stored, node);
+	return node_wire_of_beat(ctx, app, now_ms, node);
+}
+
+json_object *node_wire_of_beat(const void *ctx, const struct app *app, int64_t now_ms, json_object *current)
+{
+	json_object *node = model_public(ctx, &model_nodes, current);
+
 	if (is_stored_demo(app, node))
 		json_set_iso(node, "lastSeenAt", live_started_ms(app->live));
 	else if (node_is_stale(app, now_ms, node))

@@ -29,6 +29,9 @@ bool node_in_scope(const void *ctx, const struct scope_subject *subject, json_ob
 /* A stored document in its wire form: hidden fields removed, lastSeenAt filled in, liveness applied. Owned by ctx. */
 json_object *node_wire(const void *ctx, const struct app *app, int64_t now_ms, json_object *stored);
 
+/* The same of a document that beats_take() returned: before or after that beat, whatever has come since. */
+json_object *node_wire_of_beat(const void *ctx, const struct app *app, int64_t now_ms, json_object *current);
+
 /* True if the node of the wire form has been silent longer than RAKKR_NODE_OFFLINE_AFTER_SECONDS; the demo node too. */
 bool node_is_stale(const struct app *app, int64_t now_ms, json_object *node);
 

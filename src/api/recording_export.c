@@ -89,8 +89,8 @@ status recording_export(struct request *r)
 	TRY(store_list(r->store, r->mem, &model_recordings, &counting, &page));
 	audit_ok(r, RECORDING_COLLECTION,
 	         details(r, "exportedCount", J_INT, page.total, "filters", J_REF, filters, NULL));
-	return csv_stream_reply(r, csv_file_name(r, "rakkr-recordings", true), false, CSV_QUOTE_NEEDED, columns, COLUMNS,
-	                        stream_rows, q);
+	return csv_stream_reply(r, csv_file_name(r, "rakkr-recordings", true), false, CSV_QUOTE_NEEDED, columns,
+	                        COLUMNS, stream_rows, q);
 }
 
 static const struct schema_field body_fields[] = {

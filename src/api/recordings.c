@@ -1,6 +1,7 @@
 /* The recording library: list, facets, detail (contract 03 3.3), and the routes of the whole family. */
 #include "api/recordings.h"
 
+#include "api/list_reply.h"
 #include "api/recording_lookup.h"
 #include "api/route.h"
 #include "api/selection.h"
@@ -136,30 +137,24 @@ static json_object *page_meta(struct request *r, const struct query *q, int64_t 
 
 static status list(struct request *r)
 {
-	json_object *filters, *issues, *data = json_new_array(r->mem), *body = json_new_object(r->mem);
-	int64_t offset, total;
-	struct query q;
-	struct page page;
+	struct query *q = mem_new(r->mem, struct query);
+	json_object *filters, *issues;
+	struct list_reply page;
+	int64_t offset;
 
 	if (!recording_filters(r, &filters, &issues))
 		return fail_issues(r, "Invalid recording filters", issues, "invalid_filters", RECORDING_COLLECTION,
 		                   details(r, "issueCount", J_INT, (int64_t)json_object_array_length(issues), NULL));
-	TRY(recording_query(r, filters, &q));
+	TRY(recording_query(r, filters, q));
 	offset = json_int(filters, "offset", 0);
-	q.limit = json_int(filters, "limit", -1);
-	if (q.limit >= 0)
-		q.offset = offset; /* without a limit everything is returned (03 3.18 T2) */
-	q.want_total = q.limit >= 0;
-	TRY(store_list(r->store, r->mem, &model_recordings, &q, &page));
-	for (size_t i = 0; i < page.count; i++)
-		json_push_ref(data, model_public(r->mem, &model_recordings, json_object_array_get_idx(page.docs, i)));
-	total = q.want_total ? page.total : (int64_t)page.count;
+	q->limit = json_int(filters, "limit", -1);
+	if (q->limit >= 0)
+		q->offset = offset; /* without a limit everything is returned (03 3.18 T2) */
+	TRY(list_read(r, &model_recordings, q, &page));
 	audit_ok(r, RECORDING_COLLECTION,
-	         details(r, "filters", J_REF, filters, "returnedCount", J_INT, (int64_t)page.count, "totalCount", J_INT,
-	                 total, NULL));
-	json_set_ref(body, "data", data);
-	json_set_ref(body, "meta", page_meta(r, &q, offset, total, (int64_t)page.count));
-	return reply_json(r, 200, body);
+	         details(r, "filters", J_REF, filters, "returnedCount", J_INT, page.count, "totalCount", J_INT,
+	                 page.total, NULL));
+	return list_send(r, &page, page_meta(r, q, offset, page.total, page.count));
 }
 
 /* ---- facets ------------------------------------------------------------------------------------------------------ */

@@ -280,7 +280,7 @@ static void mark_degraded(struct request *r)
 	bool degraded = store_degraded(r->store, &age_ms);
 
 	store_degrade_begin(r->store, false);
-	if (!degraded)
+	if (!degraded || r->reply.status >= 500)
 		return;
 	live_count(r->live, LIVE_DEGRADED, 1);
 	reply_header(r, "X-Rakkr-Degraded", "database");

@@ -158,13 +158,25 @@ static bool put_piece(struct request *r, const char *data, size_t n)
 	return put(r->gateway, data, n);
 }
 
-/* Without the end of the request the front server knows that the answer is not whole. */
+/*
+ * Nobody must take the half of an answer for the whole. A connection that just ends is no error to nginx, what is no
+ * FastCGI record is: it breaks the client's connection off then.
+ */
+static void break_off(FCGX_Request *fcgi)
+{
+	static const unsigned char no_record[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+	FCGX_FFlush(fcgi->out);
+	send(fcgi->ipcFd, no_record, sizeof(no_record), MSG_NOSIGNAL);
+	shutdown(fcgi->ipcFd, SHUT_RDWR);
+}
+
 static void produce(struct request *r, FCGX_Request *fcgi)
 {
 	if (r->reply.produce(r, put_piece))
 		return;
 	log_warn("%s %s: the answer was broken off", r->method, r->path);
-	shutdown(fcgi->ipcFd, SHUT_RDWR);
+	break_off(fcgi);
 }
 
 static void write_reply(struct request *r, FCGX_Request *fcgi)

@@ -22,7 +22,7 @@
 #define PREPARE_RETRY_MS 3000
 #define TRIM_MS 60000
 #define LIFECYCLE_MS 5000
-#define BEATS_MS 10000
+#define BEATS_MS 5000
 
 struct runner {
 	struct app app;
@@ -121,6 +121,7 @@ int runner_run(const struct child_setup *setup)
 			tick(&r, now_ms);
 		trim(&r, now_ms);
 	} while (child_sleep(LOOP_MS) == CHILD_RUN);
+	note("heartbeats", &r.beats_status, beats_flush(&r.app));
 	talloc_free(mem);
 	return EXIT_SUCCESS;
 }

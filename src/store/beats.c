@@ -5,77 +5,70 @@
 
 #include <string.h>
 
-/*
- * A beat is written at once when the stored one is older than this, or than half of what makes a node offline: also
- * with more nodes than live memory has room for, or without a runner, nobody is taken for dead who lives.
- */
-#define STORED_AGE_MS 30000
+/* The first ones only a beat changes, the others users may edit, too. */
+static const char *const members[] = {"agentVersion", "lastSeenAt", "runtime", "status", "hostname", "ipAddresses"};
 
-static int64_t seen_ms(json_object *node)
+#define MEMBERS (sizeof(members) / sizeof(members[0]))
+#define OWN_MEMBERS 4
+
+static int64_t time_of(json_object *o, const char *key)
 {
 	int64_t ms;
 
-	return clock_parse(json_str_or(node, "lastSeenAt", ""), CLOCK_ISO_OFFSET, &ms) ? ms : 0;
+	return clock_parse(json_str_or(o, key, ""), CLOCK_ISO_OFFSET, &ms) ? ms : 0;
 }
 
-static bool stored_is_old(const struct app *app, json_object *stored, int64_t now_ms)
+/*
+ * The beat that waits for a node, NULL if there is none or it is stored already. What was edited after it holds until the
+ * next one.
+ */
+static json_object *waiting(const struct app *app, const void *ctx, json_object *stored)
 {
-	int64_t half_ms = config_int(app->config, CFG_NODE_OFFLINE_AFTER) * 500;
-	int64_t limit_ms = half_ms > 0 && half_ms < STORED_AGE_MS ? half_ms : STORED_AGE_MS;
+	json_object *beat;
+	char *text;
 
-	return now_ms - seen_ms(stored) > limit_ms || seen_ms(stored) > now_ms;
+	if (live_beat_get(app->live, ctx, json_str_or(stored, "id", ""), &text) != ST_OK ||
+	    !json_parse(ctx, text, strlen(text), &beat))
+		return NULL;
+	if (time_of(beat, "lastSeenAt") <= time_of(stored, "lastSeenAt"))
+		return NULL;
+	for (size_t i = OWN_MEMBERS; i < MEMBERS && time_of(beat, "lastSeenAt") <= time_of(stored, "updatedAt"); i++)
+		json_object_object_del(beat, members[i]);
+	return beat;
 }
 
-static bool same_runtime(const void *ctx, json_object *a, json_object *b)
+/* A beat without runtime leaves the old one. */
+static void apply(json_object *node, json_object *beat)
 {
-	a = json_clone(ctx, a);
-	b = json_clone(ctx, b);
-	if (a == NULL || b == NULL)
-		return a == b;
-	json_object_object_del(a, "uptimeSeconds");
-	json_object_object_del(b, "uptimeSeconds");
-	return json_same(a, b);
+	for (size_t i = 0; i < MEMBERS; i++)
+		json_set_copy(node, members[i], json_get(beat, members[i]));
 }
 
-/* True if more than the time and the uptime would change. */
-static bool is_news(const void *ctx, json_object *node, json_object *beat)
-{
-	static const char *const members[] = {"agentVersion", "hostname", "ipAddresses", "status"};
-
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-		if (!json_same(json_get(node, members[i]), json_get(beat, members[i])))
-			return true;
-	return json_has(beat, "runtime") && !same_runtime(ctx, json_get(node, "runtime"), json_get(beat, "runtime"));
-}
-
-/* Keeps what the beat changed of the node; false if it does not fit. */
-static bool keep(const struct app *app, const void *ctx, const char *node_id, json_object *node)
-{
-	json_object *change = json_new_object(ctx);
-	const char *text;
-	size_t n;
-
-	json_set_ref(change, "lastSeenAt", json_get(node, "lastSeenAt"));
-	json_set_ref(change, "runtime", json_get(node, "runtime"));
-	text = json_compact(ctx, change, &n);
-	return live_beat_put(app->live, node_id, text, n) == ST_OK;
-}
-
-void beats_overlay(const struct app *app, json_object *node)
+void beats_overlay(const struct app *app, json_object *stored, json_object *node)
 {
 	void *ctx;
-	json_object *change;
-	char *text;
+	json_object *beat;
 
 	if (store_is_database(app->store))
 		return;
 	ctx = talloc_new(NULL);
-	if (live_beat_get(app->live, ctx, json_str_or(node, "id", ""), &text) == ST_OK &&
-	    json_parse(ctx, text, strlen(text), &change) && seen_ms(change) > seen_ms(node)) {
-		json_set_copy(node, "lastSeenAt", json_get(change, "lastSeenAt"));
-		json_set_copy(node, "runtime", json_get(change, "runtime"));
-	}
+	beat = waiting(app, ctx, stored);
+	if (beat != NULL)
+		apply(node, beat);
 	talloc_free(ctx);
+}
+
+/* Keeps the state after a beat; false if there is no room. */
+static bool keep(const struct app *app, const void *ctx, const char *node_id, json_object *node)
+{
+	json_object *beat = json_new_object(ctx);
+	const char *text;
+	size_t n;
+
+	for (size_t i = 0; i < MEMBERS; i++)
+		json_set_ref(beat, members[i], json_get(node, members[i]));
+	text = json_compact(ctx, beat, &n);
+	return live_beat_put(app->live, node_id, text, n) == ST_OK;
 }
 
 status beats_take(const struct app *app, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
@@ -87,30 +80,27 @@ status beats_take(const struct app *app, const void *ctx, const char *node_id, j
 		return store_node_heartbeat(app->store, ctx, node_id, beat, now_ms, before, after);
 	TRY(store_get(app->store, ctx, &model_nodes, node_id, &stored));
 	*before = json_clone(ctx, stored);
-	beats_overlay(app, *before);
+	beats_overlay(app, stored, *before);
 	*after = json_clone(ctx, *before);
+	apply(*after, beat);
 	json_set_iso(*after, "lastSeenAt", now_ms);
-	json_set_copy(*after, "runtime", json_get(beat, "runtime"));
-	if (!stored_is_old(app, stored, now_ms) && !is_news(ctx, stored, beat) && keep(app, ctx, node_id, *after))
+	/* A beat stored in the future (the clock was set back) would win over this one. */
+	if (now_ms > time_of(stored, "lastSeenAt") && keep(app, ctx, node_id, *after))
 		return ST_OK;
 	return store_node_heartbeat(app->store, ctx, node_id, beat, now_ms, &stored, after);
 }
 
 static status flush_node(const struct app *app, const void *ctx, json_object *stored)
 {
-	json_object *node = json_clone(ctx, stored), *patch;
+	json_object *beat = waiting(app, ctx, stored);
 	struct query q;
 	struct page page;
 
-	beats_overlay(app, node);
-	if (seen_ms(node) == seen_ms(stored))
+	if (beat == NULL)
 		return ST_OK;
-	patch = json_new_object(ctx);
-	json_set_ref(patch, "lastSeenAt", json_get(node, "lastSeenAt"));
-	json_set_ref(patch, "runtime", json_get(node, "runtime"));
 	query_init(&q);
-	query_where(&q, "id", Q_EQ, json_str(node, "id"));
-	return store_update(app->store, ctx, &model_nodes, &q, patch, &page, NULL);
+	query_where(&q, "id", Q_EQ, json_str(stored, "id"));
+	return store_update(app->store, ctx, &model_nodes, &q, beat, &page, NULL);
 }
 
 static status flush_all(const struct app *app, const void *ctx)

@@ -200,6 +200,8 @@ status live_beat_put(struct live *l, const char *node_id, const char *json, size
 		return ST_INVALID;
 	if (n > LIVE_BEAT_MAX)
 		return ST_TOO_LARGE;
+	if (l->nodes.count >= l->nodes.capacity)
+		return ST_TOO_LARGE;
 	struct node_slot *s = &l->node_slots[node_slot_lock(l, node_id, true)];
 	LIVE_FIRST(s->beat_size = 0);
 	memcpy(s->beat, json, n);

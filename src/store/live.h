@@ -25,8 +25,11 @@ status live_meter_put(struct live *l, const char *node_id, const char *frame, si
 /* Latest frame of a node, copied into ctx; ST_NOT_FOUND. */
 status live_meter_get(struct live *l, const void *ctx, const char *node_id, char **frame, int64_t *received_ms);
 
-/* The change that a node's last beat made, compact JSON, until its file has it (beats.h); ST_TOO_LARGE, ST_NOT_FOUND. */
-#define LIVE_BEAT_MAX 2048
+/*
+ * What a node's last beat made of it, compact JSON (beats.h). ST_TOO_LARGE also while there are more nodes than places:
+ * a beat must not be lost with the place of a node that was not heard of for longest.
+ */
+#define LIVE_BEAT_MAX 4096
 status live_beat_put(struct live *l, const char *node_id, const char *json, size_t n);
 status live_beat_get(struct live *l, const void *ctx, const char *node_id, char **json);
 

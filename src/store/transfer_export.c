@@ -18,7 +18,8 @@
 
 #define MARK ".export" /* names the database that the folder was exported from */
 
-struct export {
+struct export
+{
 	struct transfer *t;
 	struct pg *from;
 	struct file_store *to;
@@ -132,8 +133,7 @@ static status count_rows(struct export *x, const struct model *m, int64_t *count
 	return st;
 }
 
-static status write_table(struct export *x, struct file_writer *w, const struct collection *c,
-                          struct transfer_count *n)
+static status write_table(struct export *x, struct file_writer *w, const struct collection *c, struct transfer_count *n)
 {
 	struct copying copying = {.x = x, .w = w, .c = c, .n = n};
 	struct query q;
@@ -165,7 +165,7 @@ static bool count_file(struct export *x, struct data_file *f, struct transfer_co
 
 static bool export_rows(struct export *x, struct data_file *f)
 {
-	struct transfer_count *counts[2];
+	struct transfer_count *counts[COLLECTIONS_MAX];
 	struct file_writer w;
 	status st = writer_open(&w, NULL, f);
 

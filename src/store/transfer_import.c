@@ -189,7 +189,7 @@ struct work {
 	const struct model *model;
 	struct transfer_count *n;
 	json_object *docs[BATCH];
-	bool wanted[BATCH]; /* not there yet */
+	bool wanted[BATCH];  /* not there yet */
 	bool replace[BATCH]; /* a built-in one gives way */
 	size_t count;
 	void *ctx;
@@ -614,7 +614,8 @@ bool transfer_import(struct transfer *t, const struct config *c, const char *dir
 
 	im.from = installation_open(ctx, dir, &error);
 	if (im.from == NULL || !installation_in(ctx, dir))
-		transfer_fail(t, "import", im.from == NULL ? error : "there are no files of a controller in that folder");
+		transfer_fail(t, "import",
+		              im.from == NULL ? error : "there are no files of a controller in that folder");
 	else if (migrate_run(config_str(c, CFG_DATABASE_URL), NULL, t->out) != MIGRATE_OK)
 		transfer_fail(t, "import", "the schema of the database cannot be brought up to date");
 	else if ((im.to = pg_open(ctx, c, &error)) == NULL)

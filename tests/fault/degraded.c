@@ -216,8 +216,8 @@ static const struct expectation expectations[] = {
     {"GET", "/api/v1/audit-events", NULL, VIEWER, 403, 503, true, false, AUTH},
     /* never known, never guessed */
     {"GET", "/api/v1/nodes", NULL, STRANGER, 503, 503, false, false, AUTH},
-    {"GET", "/api/v1/auth/users", NULL, ADMIN, 503, 503, true, false, AUTH},
-    {"GET", "/api/v1/auth/access-policies", NULL, ADMIN, 503, 503, true, false, AUTH},
+    {"GET", "/api/v1/auth/users", NULL, ADMIN, 503, 503, false, false, AUTH},
+    {"GET", "/api/v1/auth/access-policies", NULL, ADMIN, 503, 503, false, false, AUTH},
     /* what needs the database */
     WRITE("PATCH", "/api/v1/nodes/%n", "{\"notes\":\"x\"}"),
     WRITE("POST", "/api/v1/nodes/enroll", "{\"alias\":\"x\",\"interfaces\":[]}"),
@@ -232,6 +232,9 @@ static const struct expectation expectations[] = {
     {"POST", "/api/v1/nodes/%n/heartbeat", BEAT, NODE, 202, 202, true, true, NULL},
     {"POST", "/api/v1/nodes/%n/meter-frame", FRAME, NODE, 202, 202, true, true, NULL},
     {"GET", "/api/v1/nodes/%n/config", NULL, NODE, 200, 200, true, true, NULL},
+    {"GET", "/api/v1/recording-jobs/%j", NULL, NODE, 200, 200, true, true, NULL},
+    {"POST", "/api/v1/recording-jobs/%j/heartbeat", NULL, NODE, 503, 503, false, false, AWAY},
+    {"POST", "/api/v1/nodes/%n/recording-jobs/claim-next", NULL, NODE, 503, 503, false, false, AWAY},
     {"POST", "/api/v1/nodes/%n/heartbeat", BEAT, STRANGE_NODE, 503, 503, false, false, AWAY},
 };
 
@@ -314,6 +317,17 @@ static void expect_later(const struct expectation *e, const struct response *r)
 		cr_expect_str_eq(j_str(r->json, "error"), e->error, "later, %s: %s", r->asked, r->body);
 }
 
+/* Monitored audio flows on; it never was in the database. */
+static void send_chunk(const struct node *n)
+{
+	static const char *const headers[] = {"Content-Type: audio/wav", "x-rakkr-captured-at: 2031-01-01T00:00:00.000Z",
+	                                      "x-rakkr-duration-ms: 250", NULL};
+	struct blob audio = wav(1, 16000, 0.25);
+	struct response r = http("POST", fmt("%s/listen/chunk", n->path), n->token, headers, audio.data, audio.len);
+
+	cr_expect_eq(r.status, 202, "%s: %d %s", r.asked, r.status, r.body);
+}
+
 static bool events_moved(void *arg)
 {
 	const struct cast *c = arg;
@@ -333,6 +347,8 @@ Test(degraded, every_family_of_routes)
 	c.node = enroll_node("Degraded");
 	c.take = start_recording(&c.node);
 	c.viewer = create_user("viewer", NULL);
+	/* recordings that other tests left behind end when they like: that would change what is known of jobs */
+	sql("UPDATE recording_jobs SET lease_expires_at = now() + interval '1 hour' WHERE status = 'running'");
 	files = json_files();
 	for (int round = 0; round < 2; round++) /* the second one right before: nothing is older than a moment */
 		for (size_t i = 0; i < LENGTH(expectations); i++)
@@ -349,10 +365,14 @@ Test(degraded, every_family_of_routes)
 			fprintf(stderr, "not served yet: %s\n", e->path);
 			continue;
 		}
+		cr_expect(!is_read(e) || !e->degraded || before[i].status == e->status, "before, %s: %d %s", e->path,
+		          before[i].status, before[i].body);
 		r = ask(&c, e);
 		expect_first(e, &before[i], &r);
 	}
+	send_chunk(&c.node);
 	nap(stale_seconds() * 1000 + 500);
+	send_chunk(&c.node);
 	for (size_t i = 0; i < LENGTH(expectations); i++)
 		if (before[i].status != 404 && before[i].status != 501) {
 			struct response r = ask(&c, &expectations[i]);
@@ -439,6 +459,7 @@ static void keep_pace(int index, void *arg)
 		p->wrong[index] += r.status != 503;
 		r = get(p->node->path, admin());
 		p->reads[index * TRIES + i] = r.seconds;
+		/* verified when the database was there; 503 when that is too long ago */
 		p->wrong[index] += r.status != 200 && r.status != 503;
 		r = post(fmt("%s/heartbeat", p->node->path), p->node->token, BEAT);
 		p->beats[index * TRIES + i] = r.seconds;
@@ -475,8 +496,8 @@ Test(degraded, refused_at_once_when_the_server_refuses)
 
 	prepare();
 	n = enroll_node("Refused");
-	must(get(n.path, admin()), 200);
 	must(post(fmt("%s/heartbeat", n.path), n.token, BEAT), 202);
+	must(get(n.path, admin()), 200);
 	take_away();
 	expect_pace(&n, "refusing");
 	bring_back();
@@ -542,8 +563,8 @@ Test(degraded, a_hanging_server_holds_nobody_up)
 	prepare();
 	n = enroll_node("Hanging");
 	for (int i = 0; i < 6; i++) {
-		must(get(n.path, admin()), 200);
 		must(post(fmt("%s/heartbeat", n.path), n.token, BEAT), 202);
+		must(get(n.path, admin()), 200);
 	}
 	if (!hang())
 		cr_skip_test("no right to stop the server's processes");
@@ -598,8 +619,8 @@ Test(degraded, nothing_passes_unaudited)
 
 	prepare();
 	n = enroll_node("Unaudited");
-	must(get(n.path, admin()), 200);
 	must(post(fmt("%s/heartbeat", n.path), n.token, BEAT), 202);
+	must(get(n.path, admin()), 200);
 	take_away();
 	r = get(n.path, admin());
 	cr_expect_eq(r.status, 200, "%d %s", r.status, r.body);

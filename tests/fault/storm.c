@@ -99,12 +99,13 @@ struct box {
 
 static bool enroll(struct box *n, const char *alias)
 {
-	struct response r = post("/api/v1/nodes/enroll", admin_token,
-	                         "{\"alias\":\"%s\",\"hostname\":\"storm\",\"agentVersion\":\"1\",\"location\":{\"site\":"
-	                         "\"S\",\"room\":\"R\"},\"recordingCapacity\":{\"maxConcurrentRecordings\":64},"
-	                         "\"interfaces\":[{\"alias\":\"D\",\"backend\":\"alsa\",\"channelCount\":1,"
-	                         "\"systemName\":\"X\",\"sampleRates\":[48000]}]}",
-	                         alias);
+	struct response r =
+	    post("/api/v1/nodes/enroll", admin_token,
+	         "{\"alias\":\"%s\",\"hostname\":\"storm\",\"agentVersion\":\"1\",\"location\":{\"site\":"
+	         "\"S\",\"room\":\"R\"},\"recordingCapacity\":{\"maxConcurrentRecordings\":64},"
+	         "\"interfaces\":[{\"alias\":\"D\",\"backend\":\"alsa\",\"channelCount\":1,"
+	         "\"systemName\":\"X\",\"sampleRates\":[48000]}]}",
+	         alias);
 	bool good = answered(&r, 201);
 
 	if (good) {
@@ -197,8 +198,8 @@ static void *start_on(void *arg)
 {
 	(void)arg;
 	for (int i = 0; going_on(); i++) {
-		struct response r = post("/api/v1/recordings", admin_token, "{\"nodeId\":\"%s\",\"name\":\"%s take %d\"}",
-		                         recorder.id, run_name, i);
+		struct response r = post("/api/v1/recordings", admin_token,
+		                         "{\"nodeId\":\"%s\",\"name\":\"%s take %d\"}", recorder.id, run_name, i);
 
 		if (answered(&r, 202))
 			note("recording %s %s", j_str(r.json, "data.id"), j_str(r.json, "job.id"));
@@ -212,7 +213,8 @@ static void *start_on(void *arg)
 static void deliver(const char *recording, const char *job, unsigned *seed)
 {
 	struct blob file = wav(1, 8000, 0.1);
-	char *path = fmt("/api/v1/recordings/%s/cache-file", recording), *header = fmt("x-rakkr-recording-job-id: %s", job);
+	char *path = fmt("/api/v1/recordings/%s/cache-file", recording),
+	     *header = fmt("x-rakkr-recording-job-id: %s", job);
 	const char *headers[] = {"Content-Type: audio/wav", "x-rakkr-file-name: a.wav", header, NULL};
 	bool good = false;
 
@@ -534,8 +536,8 @@ static void check_ledger(struct result *r, FILE *f)
 		else if (strcmp(l.what, "upload") == 0)
 			check_upload(r, &l);
 		else if (strcmp(l.what, "recorder") == 0) /* claims, and questions that found no job */
-			expect_events(r, "recording_jobs.claim_next.succeeded", l.id,
-			              json_object_object_length(claims), 1 << 30);
+			expect_events(r, "recording_jobs.claim_next.succeeded", l.id, json_object_object_length(claims),
+			              1 << 30);
 		else if (strcmp(l.what, "tried-notes") == 0)
 			json_object_object_add(tried, l.id, json_object_new_int(atoi(l.more)));
 		else if (strcmp(l.what, "notes") == 0) {
@@ -557,8 +559,8 @@ static int verify(const char *path, const char *csv)
 	}
 	audit = read_audit(csv);
 	check_ledger(&r, f);
-	printf("acknowledged %ld, missing %ld, duplicated %ld, audit events missing %ld, duplicated %ld\n", r.acknowledged,
-	       r.missing, r.twice, r.events_missing, r.events_twice);
+	printf("acknowledged %ld, missing %ld, duplicated %ld, audit events missing %ld, duplicated %ld\n",
+	       r.acknowledged, r.missing, r.twice, r.events_missing, r.events_twice);
 	return r.acknowledged < 20 || r.missing + r.twice + r.events_missing + r.events_twice > 0;
 }
 

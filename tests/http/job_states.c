@@ -54,7 +54,8 @@ static const struct cell table[EVENTS][STATES] = {
 		{200, "cancelled", "completed"}, {200, "cancelled", "completed"}, {200, "cancelled", "completed"},
 		{200, "cancelled", "completed"}, {200, "completed", "cached"}, {200, "failed", "failed"}, {200, "failed", "failed"}},
 	[AGENT_FAILED] = {
-		{200, "failed", "failed"}, {200, "failed", "failed"}, {200, "failed", "failed"},
+		/* a recording that was stopped stays so (09 D-11) */
+		{200, "failed", "failed"}, {200, "failed", "failed"}, {200, "failed", "completed"},
 		{200, "cancelled", "completed"}, {200, "completed", "cached"}, {200, "failed", "failed"}, {200, "failed", "failed"}},
 	[STOP] = {
 		{200, "cancelled", "completed"}, {200, "stop_requested", "completed"}, {200, "stop_requested", "completed"},
@@ -74,7 +75,8 @@ static const struct cell table[EVENTS][STATES] = {
 		{201, "queued", "cached"}, {201, "completed", "cached"}, {201, "completed", "cached"},
 		{201, "cancelled", "cached"}, {201, "completed", "cached"}, {201, "failed", "cached"}, {201, "completed", "cached"}},
 	[UPLOAD_NO_JOB] = {
-		{201, "queued", "cached"}, {201, "completed", "cached"}, {201, "completed", "cached"},
+		/* the job that waits will bring a file of its own (09 D-10) */
+		{201, "queued", "recording"}, {201, "completed", "cached"}, {201, "completed", "cached"},
 		{201, "cancelled", "cached"}, {201, "completed", "cached"}, {201, "failed", "cached"}, {201, "completed", "cached"}},
 	[STRANGERS_CALL] = {
 		{403, "queued", "recording"}, {403, "running", "recording"}, {403, "stop_requested", "completed"},

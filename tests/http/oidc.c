@@ -291,7 +291,7 @@ Test(oidc, a_state_belongs_to_one_browser)
 	cr_expect_str_eq(sql("select count(*) from oidc_login_states"), "0");
 }
 
-static struct attempt shared;
+static struct attempt shared, attempts[4];
 static int statuses[8];
 
 static void use_state(int i, void *arg)
@@ -315,21 +315,33 @@ Test(oidc, a_state_is_used_once_even_in_a_race)
 	cr_expect_eq(provider_asked(TOKEN), 1);
 }
 
-static const char *ids[4];
+static struct response first[4];
 
 static void first_login(int i, void *arg)
 {
-	(void)arg;
-	struct response r = sign_in("{\"sub\":\"twice\",\"email\":\"twice@example.org\"}");
-	struct response me = get("/api/v1/auth/me", token_of(&r));
-	ids[i] = j_str(me.json, "data.id");
+	const char *const *codes = arg;
+	struct attempt *a = &attempts[i];
+	first[i] = come_back(a, fmt("&code=%s", codes[i]));
 }
 
 Test(oidc, first_sign_ins_at_once_make_one_account)
 {
-	parallel(4, first_login, NULL);
-	for (int i = 1; i < 4; i++)
-		cr_expect_str_eq(ids[i], ids[0]);
+	static const char *const codes[] = {"c-0", "c-1", "c-2", "c-3"};
+	const char *id = NULL;
+	for (int i = 0; i < 4; i++) {
+		attempts[i] = begin("");
+		provider_code(codes[i], token_sign(KEY_RSA, "RS256", NULL, claims_for(&attempts[i], NULL)),
+		              (struct says){0});
+	}
+	parallel(4, first_login, (void *)codes);
+	for (int i = 0; i < 4; i++) {
+		struct response me = get("/api/v1/auth/me", token_of(&first[i]));
+		must(me, 200);
+		cr_expect(id == NULL || strcmp(id, j_str(me.json, "data.id")) == 0, "%s", me.body);
+		id = j_str(me.json, "data.id");
+	}
+	struct response users = get("/api/v1/auth/users", admin());
+	cr_expect_eq(j_count(users.json, "data"), 2, "%s", users.body);
 }
 
 /* ---- accounts

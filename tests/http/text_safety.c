@@ -43,11 +43,10 @@ static char *csv_cell(const char **at, bool *last)
 static struct csv csv_parse(const char *text)
 {
 	struct csv c = {.cells = calloc(strlen(text) + 2, sizeof(char *))};
+	const char *at = text;
 	size_t column = 0;
 
-	for (const char *at = text; *at != '\0';) {
-		bool last;
-
+	for (bool last = true; !last || *at != '\0';) {
 		c.cells[c.rows * c.columns + column++] = csv_cell(&at, &last);
 		if (!last)
 			continue;
@@ -152,7 +151,9 @@ Test(text_safety, recording_and_job_exports)
 	c = export_of("/api/v1/recordings/export", fmt("{\"recordingIds\":[\"%s\"]}", t.recording_id));
 	expect_harmless(&c, "selected recordings");
 	cr_assert_str_eq(claim_next(&n), t.job_id);
-	must(post(fmt("%s/failed", t.job_path), n.token, "{\"reason\":\"=HYPERLINK(1)\"}"), 200);
+	must(http("POST", fmt("%s/failed", t.job_path), n.token,
+	          (const char *const[]){"x-rakkr-reason: =HYPERLINK(1)", NULL}, NULL, 0),
+	     200);
 	c = export_of("/api/v1/recording-jobs/export?limit=500", NULL);
 	expect_harmless(&c, "jobs");
 	expect_cell(&c, t.job_id, "failureReason", "'=HYPERLINK(1)");
@@ -196,7 +197,7 @@ Test(text_safety, cells_survive_the_round_trip)
 
 		must(patch(fmt("%s/metadata", t.recording_path), admin(), "{\"name\":\"%s\"}", names[i].json), 200);
 		c = export_of("/api/v1/recordings/export", fmt("{\"recordingIds\":[\"%s\"]}", t.recording_id));
-		cr_expect_eq(c.rows, 2);
+		cr_assert_eq(c.rows, 2, "%s: %zu rows", names[i].json, c.rows);
 		expect_cell(&c, t.recording_id, "name", names[i].text);
 	}
 }

@@ -6,11 +6,13 @@
  *	INTERRUPT_DIR=/srv/data INTERRUPT_AT=17 INTERRUPT_HOW=kill LD_PRELOAD=./interrupt.so rakkr-fcgi serve
  *
  * INTERRUPT_HOW: kill (before the call), torn (a write puts half of it, then the process dies), enospc, eio (the call
- * fails), full (this call and all later ones that need room fail with ENOSPC). INTERRUPT_COUNT names a file that gets the
- * number of calls when the process ends by itself. A program may say when to begin by setting the global
+ * fails), full (this call and all later ones that need room fail with ENOSPC). INTERRUPT_COUNT names a file that gets
+ *the number of calls when the process ends by itself. A program may say when to begin by setting the global
  * `interrupt_armed`; INTERRUPT_WAIT=1 waits for that.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -27,7 +27,7 @@ static unsigned any(unsigned n)
 static const char *some_text(int max)
 {
 	static const char *const words[] = {"Chapel", "Ärger \"quoted\"", "line\nbreak", "back\\slash", "=1+1",
-	                                    "日本語", "tab\there",        "😀",          "' or 1=1 --"};
+	                                    "日本語", "tab\there",        "😀",           "' or 1=1 --"};
 	const char *text = mem_printf(mem, "%s %u", words[any(9)], any(1000));
 
 	return max > 0 && max < 40 ? mem_printf(mem, "w%u", any(100000)) : text;
@@ -40,8 +40,9 @@ static const char *some_time(void)
 
 static json_object *some_object(void)
 {
-	return parse(mem, mem_printf(mem, "{\"n\":%u,\"deep\":[{\"a\":null,\"b\":[1.5,true,\"x\"]}],\"text\":%s}", any(100),
-	                             json_compact(mem, json_own(mem, json_object_new_string(some_text(0))), NULL)));
+	return parse(mem,
+	             mem_printf(mem, "{\"n\":%u,\"deep\":[{\"a\":null,\"b\":[1.5,true,\"x\"]}],\"text\":%s}", any(100),
+	                        json_compact(mem, json_own(mem, json_object_new_string(some_text(0))), NULL)));
 }
 
 /* Values of members that have a form of their own. */
@@ -51,11 +52,14 @@ static json_object *formed(const struct model *m, const char *name, int i)
 		const char *name, *text;
 	} forms[] = {
 	    {"command",
-	     "{\"captureBackend\":\"alsa\",\"captureChannels\":2,\"captureDevice\":\"hw:1\",\"captureFormat\":\"S16_LE\","
+	     "{\"captureBackend\":\"alsa\",\"captureChannels\":2,\"captureDevice\":\"hw:1\",\"captureFormat\":\"S16_"
+	     "LE\","
 	     "\"captureSampleRate\":48000,\"channelMap\":{\"assignmentId\":\"a\",\"channelMode\":\"mono\",\"entries\":"
-	     "[{\"included\":true,\"label\":\"L\",\"outputChannelIndex\":1,\"sourceChannelIndex\":2}],\"sourceChannels\":2,"
+	     "[{\"included\":true,\"label\":\"L\",\"outputChannelIndex\":1,\"sourceChannelIndex\":2}],"
+	     "\"sourceChannels\":2,"
 	     "\"targetId\":\"t\",\"targetType\":\"node\",\"templateId\":\"x\",\"templateName\":\"X\"},"
-	     "\"durationSeconds\":60,\"outputFileName\":\"x.wav\",\"recorderCacheRetention\":{\"deleteAfterUpload\":true,"
+	     "\"durationSeconds\":60,\"outputFileName\":\"x.wav\",\"recorderCacheRetention\":{\"deleteAfterUpload\":"
+	     "true,"
 	     "\"maxAgeDays\":3,\"maxBytes\":5000000000,\"minFreeDiskPercent\":0,\"policyId\":\"p\"},"
 	     "\"type\":\"alsa_capture\"}"},
 	    {"recurrence", "{\"daysOfWeek\":[\"monday\",\"sunday\"],\"endTime\":\"11:00\",\"interval\":2,"
@@ -110,8 +114,9 @@ static json_object *value_for(const struct model *m, const struct model_field *f
 		return json_object_get(o);
 	uuid_v4(uuid);
 	if (strcmp(f->name, m->id) == 0)
-		return m == &model_upload_providers ? string(f->values[i % 3])
-		                                    : string(f->type == M_UUID ? uuid : mem_printf(mem, "%s_%d_%s", m->name, i, uuid));
+		return m == &model_upload_providers
+		           ? string(f->values[i % 3])
+		           : string(f->type == M_UUID ? uuid : mem_printf(mem, "%s_%d_%s", m->name, i, uuid));
 	if (m == &model_external_identities && strcmp(f->name, "userId") == 0)
 		return string(users[i]);
 	if (ends_with(f->name, "serId") && m != &model_channel_map_plans)
@@ -159,7 +164,8 @@ static json_object *document(const struct model *m, int i)
 
 		if (f->constant != NULL || ((f->flags & M_DERIVED) && (f->derive != NULL || (f->flags & M_HIDDEN))))
 			continue;
-		if (m != &model_schedules && m != &model_audit_events && (f->flags & M_REQUIRED) == 0 && strcmp(f->name, m->id) != 0 && any(4) == 0)
+		if (m != &model_schedules && m != &model_audit_events && (f->flags & M_REQUIRED) == 0 &&
+		    strcmp(f->name, m->id) != 0 && any(4) == 0)
 			continue;
 		v = value_for(m, f, i);
 		if (v != NULL)
@@ -187,7 +193,7 @@ static void put(struct file_store *s, const struct model *m, json_object *doc)
 static void generate(struct file_store *s)
 {
 	json_object *events = json_new_array(mem), *group = parse(mem, "{\"id\":\"ops\",\"name\":\"Operators\","
-	                                                                "\"description\":\"who operates\"}");
+	                                                               "\"description\":\"who operates\"}");
 
 	for (int i = 0; i < EACH; i++) {
 		char uuid[UUID_SIZE];
@@ -207,7 +213,8 @@ static void generate(struct file_store *s)
 				json_set_str(doc, "id", users[i]);
 			if (m == &model_nodes)
 				json_set_str(doc, "id", nodes[i]);
-			if (m == &model_upload_providers || m == &model_access_policies) /* in one moment, in this order */
+			if (m == &model_upload_providers ||
+			    m == &model_access_policies) /* in one moment, in this order */
 				json_set_str(doc, "createdAt", "2031-01-01T00:00:00.000Z");
 			if (m == &model_watchdog_policies) /* what a row lacks reads as the built-in value */
 				json_merge(doc, without_id(model_builtin(mem, m, NULL)), false);
@@ -216,8 +223,8 @@ static void generate(struct file_store *s)
 			if (m == &model_audit_events)
 				json_push_ref(events, doc);
 			else if (m == &model_upload_providers)
-				backend_file.update(s, mem, m, &(struct query){.limit = -1}, parse(mem, "{\"target\":\"x\"}"),
-				                    NULL, NULL);
+				backend_file.update(s, mem, m, &(struct query){.limit = -1},
+				                    parse(mem, "{\"target\":\"x\"}"), NULL, NULL);
 			else
 				put(s, m, doc);
 		}
@@ -252,7 +259,8 @@ static void expect_in(struct file_store *a, struct file_store *b, const struct m
 	struct query q;
 
 	query_init(&q);
-	if (m != &model_access_policies && m != &model_audit_events) /* the others' order is not theirs, but the model's */
+	if (m != &model_access_policies &&
+	    m != &model_audit_events) /* the others' order is not theirs, but the model's */
 		query_sort(&q, m->id, false);
 	cr_assert_eq(backend_file.list(a, mem, m, &q, &one), ST_OK);
 	cr_assert_eq(backend_file.list(b, mem, m, &q, &other), ST_OK);
@@ -272,7 +280,8 @@ static void expect_in(struct file_store *a, struct file_store *b, const struct m
 			put_prefix(y);
 		}
 		cr_expect(transfer_same(m, x, y) && text_equal(json_str(x, m->id), json_str(y, m->id)),
-		          "%s, number %zu:\n%s\n%s", m->name, i, json_compact(mem, x, NULL), json_compact(mem, y, NULL));
+		          "%s, number %zu:\n%s\n%s", m->name, i, json_compact(mem, x, NULL),
+		          json_compact(mem, y, NULL));
 	}
 }
 
@@ -284,8 +293,9 @@ static const char *all_rows(void)
 	    " CASE %L WHEN 'audio_channels' THEN 'id' WHEN 'user_resource_grants' THEN 'created_at' ELSE '' END)::text,"
 	    " '(\\.\\d{3})\\d*\\+', '\\1+', 'g') AS x FROM %I t) y $q$, t, t) INTO r;"
 	    " RETURN t || ':' || chr(10) || coalesce(r, ''); END $$");
-	return sql_text(mem, "SELECT string_agg(pg_temp.rows(table_name), chr(10) ORDER BY table_name)"
-	                     " FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'");
+	return sql_text(mem,
+	                "SELECT string_agg(pg_temp.rows(table_name), chr(10) ORDER BY table_name)"
+	                " FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'");
 }
 
 static void expect_same_lines(const char *a, const char *b)
@@ -366,8 +376,11 @@ Test(import_export, every_store_comes_back_as_it_was)
 	for (int i = 0; models[i] != NULL; i++) {
 		const struct transfer_count *n = count_of_store(t, models[i]->name);
 
-		cr_expect_geq(n->source, number_of(models[i]) == 3 ? 3 : models[i] == &model_access_groups ? 1 : EACH, "%s",
-		              n->store);
+		cr_expect_geq(n->source,
+		              number_of(models[i]) == 3           ? 3
+		              : models[i] == &model_access_groups ? 1
+		                                                  : EACH,
+		              "%s", n->store);
 	}
 	rows = all_rows();
 	t = moved(transfer_export, back, true);
@@ -424,7 +437,8 @@ Test(import_export, what_differs_or_does_not_fit_is_said)
 	sql("UPDATE recordings SET name = 'changed since' WHERE id = 'rec_1'");
 	t = moved(transfer_import, files, false);
 	cr_expect_eq(count_of_store(t, "recordings")->different, 1);
-	cr_expect_str_eq(sql_text(mem, "SELECT name FROM recordings WHERE id = 'rec_1'"), "changed since", "never overwritten");
+	cr_expect_str_eq(sql_text(mem, "SELECT name FROM recordings WHERE id = 'rec_1'"), "changed since",
+	                 "never overwritten");
 }
 
 Test(import_export, built_in_rows_give_way)
@@ -448,8 +462,8 @@ Test(import_export, files_of_the_earlier_controller)
 {
 	const char *root = getenv("srcdir");
 
-	cr_assert_eq(system(mem_printf(mem, "cp '%s'/tests/fixtures/existing-files/*.json '%s'", root != NULL ? root : ".",
-	                               files)),
+	cr_assert_eq(system(mem_printf(mem, "cp '%s'/tests/fixtures/existing-files/*.json '%s'",
+	                               root != NULL ? root : ".", files)),
 	             0);
 	struct transfer *t = moved(transfer_import, files, true);
 	cr_expect_gt(count_of_store(t, "recordings")->added, 0);

@@ -436,3 +436,55 @@ Test(live, killed_while_changing_a_listen_session, .timeout = 120)
 {
 	kill_everywhere(change_listen);
 }
+
+/* ---- attempts ---------------------------------------------------------------------------------------------------- */
+
+#define WINDOW_MS 200
+
+Test(live, attempts_are_counted_in_windows)
+{
+	struct live *l = live_create(1);
+
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(live_attempt(l, "a", 3, WINDOW_MS), 0);
+	int64_t wait_ms = live_attempt(l, "a", 3, WINDOW_MS);
+	cr_expect(wait_ms > 0 && wait_ms <= WINDOW_MS, "%lld", (long long)wait_ms);
+	cr_expect_eq(live_attempt(l, "b", 3, WINDOW_MS), 0, "keys are apart");
+	live_attempt_return(l, "a");
+	cr_expect_eq(live_attempt(l, "a", 3, WINDOW_MS), 0);
+	cr_expect_gt(live_attempt(l, "a", 3, WINDOW_MS), 0);
+	live_attempt_forget(l, "a");
+	for (int i = 0; i < 3; i++)
+		cr_expect_eq(live_attempt(l, "a", 3, WINDOW_MS), 0);
+	cr_expect_gt(live_attempt(l, "a", 3, WINDOW_MS), 0, "what is refused does not prolong");
+	usleep((WINDOW_MS + 20) * 1000);
+	cr_expect_eq(live_attempt(l, "a", 3, WINDOW_MS), 0);
+	live_attempt_return(l, "nothing");
+	live_attempt_forget(l, "nothing");
+}
+
+/* More keys than are kept: the oldest go, the newest count on. */
+Test(live, attempts_of_many_keys)
+{
+	struct live *l = live_create(1);
+	char key[32];
+
+	for (int i = 0; i < 20000; i++) {
+		snprintf(key, sizeof(key), "key %d", i);
+		cr_assert_eq(live_attempt(l, key, 1, 60000), 0);
+	}
+	cr_expect_gt(live_attempt(l, key, 1, 60000), 0);
+	cr_expect_eq(live_attempt(l, "key 0", 1, 60000), 0, "forgotten");
+}
+
+Test(live, costs_are_running_means)
+{
+	struct live *l = live_create(1);
+
+	cr_expect_eq(live_cost(l, LIVE_COST_SCRYPT), 0);
+	live_cost_note(l, LIVE_COST_SCRYPT, 1000);
+	cr_expect_eq(live_cost(l, LIVE_COST_SCRYPT), 1000);
+	live_cost_note(l, LIVE_COST_SCRYPT, 1800);
+	cr_expect_eq(live_cost(l, LIVE_COST_SCRYPT), 1100);
+	cr_expect_eq(live_cost(l, LIVE_COST_CURRENT), 0);
+}

@@ -140,3 +140,38 @@ Test(password, unknown_accounts_cost_the_same)
 	cr_expect_gt(known, decoy / 3, "known %lld decoy %lld", (long long)known, (long long)decoy);
 	cr_expect_gt(defect, known / 3, "known %lld defect %lld", (long long)known, (long long)defect);
 }
+
+Test(password, configured_cost)
+{
+	config_set(conf, CFG_ARGON2_MEMORY_KIB, "256");
+	config_set(conf, CFG_ARGON2_PASSES, "3");
+	round_trip("$argon2id$v=19$m=256,t=3,p=1$");
+}
+
+Test(password, kinds)
+{
+	const char *fresh = password_hash(conf, conf, "x");
+	const struct {
+		const char *encoded;
+		enum password_kind argon2id, scrypt; /* by the configured format */
+	} kinds[] = {
+	    {fresh, PASSWORD_CURRENT, PASSWORD_ARGON2},
+	    {password_scrypt_sample, PASSWORD_SCRYPT, PASSWORD_CURRENT},
+	    {"scrypt$32768$8$1$x$y", PASSWORD_SCRYPT, PASSWORD_SCRYPT},
+	    {"$argon2id$v=19$m=27648,t=3,p=1$x$y", PASSWORD_ARGON2, PASSWORD_ARGON2},
+	    {"$argon2id$v=19$m=27647,t=2,p=1$x$y", PASSWORD_ARGON2, PASSWORD_ARGON2},
+	    {"$argon2id$v=19$m=27648,t=2,p=2$x$y", PASSWORD_ARGON2, PASSWORD_ARGON2},
+	    {"$argon2i$v=19$m=27648,t=2,p=1$x$y", PASSWORD_ARGON2, PASSWORD_ARGON2},
+	    {"$2b$10$abcdefghijklmnopqrstuu", PASSWORD_CRYPT, PASSWORD_CRYPT},
+	    {"plain", PASSWORD_NONE, PASSWORD_NONE},
+	    {NULL, PASSWORD_NONE, PASSWORD_NONE},
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		config_set(conf, CFG_PASSWORD_FORMAT, NULL);
+		cr_expect_eq(password_kind(conf, kinds[i].encoded), kinds[i].argon2id, "case %zu", i);
+		config_set(conf, CFG_PASSWORD_FORMAT, "scrypt");
+		cr_expect_eq(password_kind(conf, kinds[i].encoded), kinds[i].scrypt, "case %zu", i);
+	}
+	cr_expect_not(password_verify(conf, password_scrypt_sample, ""));
+}

@@ -1,6 +1,7 @@
 /* Resource scope (contract 01 11, 09 D-45): grant level x deny level x role, against each expanded target. */
 #include "base/mem.h"
 #include "engine/scope.h"
+#include "model/permission.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -28,6 +29,18 @@ static const struct target recording_a[] = {
     {.type = "recording", .id = "rec_9"}, {.type = "schedule", .id = "sched_1"}, {.type = "room", .id = "Hall"},
     {.type = "node", .id = "node_a"},     {.type = "site", .id = "HQ"},          {.type = "room", .id = "HQ/Hall"},
 };
+static const struct target job_a[] = {
+    {.type = "recording_job", .id = "job_3"}, {.type = "recording", .id = "rec_9"},
+    {.type = "schedule", .id = "sched_1"},    {.type = "room", .id = "Hall"},
+    {.type = "node", .id = "node_a"},         {.type = "site", .id = "HQ"},
+    {.type = "room", .id = "HQ/Hall"},
+};
+static const struct target event_a[] = {
+    {.type = "health_event", .id = "ev_5"}, {.type = "recording", .id = "rec_9"}, {.type = "schedule", .id = "sched_1"},
+    {.type = "room", .id = "Hall"},         {.type = "node", .id = "node_a"},     {.type = "site", .id = "HQ"},
+    {.type = "room", .id = "HQ/Hall"},
+};
+static const struct target collection_a[] = {{.type = "recording_collection", .id = "recording_collection"}};
 static const struct target profile_a[] = {{.type = "recording_profile", .id = "p1"}};
 
 #define EXPANDED(name)                                                                                                 \
@@ -39,36 +52,41 @@ static const struct {
 	const struct target *at;
 	size_t count;
 } targets[] = {EXPANDED(node_a),     EXPANDED(interface_a), EXPANDED(channel_a),
-               EXPANDED(schedule_a), EXPANDED(recording_a), EXPANDED(profile_a)};
+               EXPANDED(schedule_a), EXPANDED(recording_a), EXPANDED(profile_a),
+               EXPANDED(job_a),      EXPANDED(event_a),     EXPANDED(collection_a)};
 
-/* Rules, and which of the targets above each one matches (n i c s r p). */
+/* Rules, and which of the targets above each one matches (n i c s r p, job, event, collection as k). */
 static const struct {
 	struct grant rule;
 	const char *matches;
 } rules[] = {
-    {{"site", "HQ"}, "nicsr"},
-    {{"room", "Hall"}, "nicsr"},
-    {{"room", "HQ/Hall"}, "nicsr"},
-    {{"node", "node_a"}, "nicsr"},
+    {{"site", "HQ"}, "nicsrje"},
+    {{"room", "Hall"}, "nicsrje"},
+    {{"room", "HQ/Hall"}, "nicsrje"},
+    {{"node", "node_a"}, "nicsrje"},
     {{"interface", "if_1"}, "ic"},
     {{"channel", "if_1:2"}, "c"},
-    {{"schedule", "sched_1"}, "sr"},
-    {{"recording", "rec_9"}, "r"},
+    {{"schedule", "sched_1"}, "srje"},
+    {{"recording", "rec_9"}, "rje"},
     {{"recording_profile", "p1"}, "p"},
-    {{"*", "*"}, "nicsrp"},
-    {{"node", "*"}, "nicsr"},
-    {{"*", "HQ"}, "nicsr"},
-    {{"*", "rec_9"}, "r"},
-    {{"recording", "*"}, "r"},
+    {{"*", "*"}, "nicsrpjek"},
+    {{"node", "*"}, "nicsrje"},
+    {{"*", "HQ"}, "nicsrje"},
+    {{"*", "rec_9"}, "rje"},
+    {{"recording", "*"}, "rje"},
     {{"site", "H"}, ""},     /* no prefixes */
     {{"site", "hq"}, ""},    /* case counts */
     {{"room", "HQ"}, ""},    /* the type counts */
     {{"building", "B"}, ""}, /* building and floor are no scopes */
     {{"node", "node_ab"}, ""},
+    {{"recording_job", "job_3"}, "j"},
+    {{"health_event", "*"}, "e"},
+    {{"recording_collection", "recording_collection"}, "k"},
+    {{"*", "recording_collection"}, "k"},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-static const char letters[] = "nicsrp";
+static const char letters[] = "nicsrpjek";
 
 static bool expected(size_t rule, size_t target)
 {
@@ -132,6 +150,50 @@ Test(scope, deny_beats_everything)
 			}
 		}
 	}
+}
+
+/* Who has what: columns owner, admin, operator, viewer, auditor of contract 01 5.3. */
+static const char *const matrix[PERM_COUNT] = {
+    [PERM_AUDIT_READ] = "xx..x",         [PERM_AUTH_MANAGE] = "xx...",      [PERM_HEALTH_ACKNOWLEDGE] = "xxx..",
+    [PERM_HEALTH_READ] = "xxxxx",        [PERM_LISTEN_MONITOR] = "xxx..",   [PERM_METRICS_READ] = "xxxxx",
+    [PERM_NODE_CONTROL] = "xxx..",       [PERM_NODE_MANAGE] = "xx...",      [PERM_NODE_READ] = "xxxx.",
+    [PERM_RECORDING_CONTROL] = "xxx..",  [PERM_RECORDING_CREATE] = "xxx..", [PERM_RECORDING_DELETE] = "xx...",
+    [PERM_RECORDING_DOWNLOAD] = "xxxx.", [PERM_RECORDING_EDIT] = "xxx..",   [PERM_RECORDING_PLAYBACK] = "xxxx.",
+    [PERM_RECORDING_READ] = "xxxxx",     [PERM_SCHEDULE_MANAGE] = "xxx..",  [PERM_SCHEDULE_READ] = "xxxx.",
+    [PERM_SETTINGS_MANAGE] = "xx...",    [PERM_SETTINGS_READ] = "xxxx.",    [PERM_SYSTEM_ADMIN] = "x....",
+};
+
+static enum scope_verdict decide(enum role role, size_t grant, size_t deny, size_t target)
+{
+	struct policy p = {.deny = true, .type = rules[deny].rule.type, .id = rules[deny].rule.id};
+	struct scope_subject s = {.known = true,
+	                          .unrestricted = role == ROLE_OWNER || role == ROLE_ADMIN,
+	                          .grants = &rules[grant].rule,
+	                          .grant_count = 1,
+	                          .policies = &p,
+	                          .policy_count = 1};
+
+	return scope_decide(&s, targets[target].at, targets[target].count);
+}
+
+/* role x permission x grant x denial x target: both conditions must hold, and neither makes up for the other. */
+Test(scope, permission_and_scope_for_every_role)
+{
+	for (enum role role = 0; role < ROLE_COUNT; role++)
+		for (size_t g = 0; g < COUNT(rules); g++)
+			for (size_t d = 0; d < COUNT(rules); d++)
+				for (size_t t = 0; t < COUNT(targets); t++) {
+					bool in_scope = (role <= ROLE_ADMIN || expected(g, t)) && !expected(d, t);
+
+					cr_expect_eq(decide(role, g, d, t) == SCOPE_ALLOWED, in_scope);
+					for (int p = 0; p < PERM_COUNT; p++) {
+						bool has = (role_permissions(role) & (1u << p)) != 0;
+
+						if (has != (matrix[p][role] == 'x'))
+							cr_assert_fail("%s of %s", permission_name((enum permission)p),
+							               role_name(role));
+					}
+				}
 }
 
 Test(scope, nobody_and_no_id)

@@ -206,7 +206,8 @@ static void examine(const char *folder, const struct scenario *sc, const char *w
 	bool recording = is_there(s, &model_recordings, "new"), job = is_there(s, &model_jobs, "new");
 	bool new = sc->recording ? recording : events > 0;
 
-	cr_expect(is_there(s, &model_recordings, "old") && is_there(s, &model_jobs, "old"), "%s: the old is gone", what);
+	cr_expect(is_there(s, &model_recordings, "old") && is_there(s, &model_jobs, "old"), "%s: the old is gone",
+	          what);
 	cr_expect_leq(events, 1, "%s: an event stands there twice", what);
 	if (sc->job)
 		cr_expect_eq(recording, job, "%s: one file is new, the other old", what);

@@ -181,7 +181,7 @@ Test(store_pg_stale, a_write_ends_what_was_known)
 
 	reading(s);
 	cr_expect_eq(store_get(s, ctx, &model_nodes, id, &doc), ST_OK);
-	cr_expect_eq(count_of(s, ctx, &model_recordings, &q), 5);
+	cr_expect_eq(list_ok(s, ctx, &model_recordings, &q).count, 5);
 	/* dropped: nothing changed, but nobody has to know that */
 	store_degrade_begin(other, false);
 	rename_node(other, ctx, id, "Dropped");

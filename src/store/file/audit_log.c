@@ -121,7 +121,8 @@ static bool append_bytes(int fd, const char *data, size_t n)
 	return false;
 }
 
-/* The lock of the file that is at the path: while it was waited for, the log may have been replaced by a shorter one. */
+/* The lock of the file that is at the path: while it was waited for, the log may have been replaced by a shorter one.
+ */
 static status lock_log(struct audit_log *a)
 {
 	for (;;) {

@@ -21,10 +21,11 @@ bool installation_in(const void *ctx, const char *dir);
 /* What stands in a file. */
 struct contents {
 	struct table *tables[COLLECTIONS_MAX]; /* of f->collections */
-	int64_t changed_ms;      /* when it was written */
+	int64_t changed_ms;                    /* when it was written */
 };
 
-/* ST_NOT_FOUND: no such file. ST_UNAVAILABLE: it cannot be read, or makes no sense; *reason. Freed by contents_free(). */
+/* ST_NOT_FOUND: no such file. ST_UNAVAILABLE: it cannot be read, or makes no sense; *reason. Freed by contents_free().
+ */
 status contents_read(struct data_file *f, struct contents *out, const char **reason);
 void contents_free(struct data_file *f, struct contents *c);
 

@@ -433,6 +433,8 @@ status pg_audit_maintain(void *backend, int64_t *moved)
 		log_info("%lld audit events moved from the spool into the database", (long long)*moved);
 	if (lock >= 0)
 		close(lock);
+	if (st == ST_OK)
+		audit_fold(p);
 	talloc_free(ctx);
 	return st;
 }

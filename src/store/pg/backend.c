@@ -38,6 +38,43 @@ static bool pg_dirty(void *backend)
 	return p->unit || p->failed != ST_OK || p->deferred.count > 0 || backend_file.dirty(p->inner);
 }
 
+/* Reads whose answers are kept for when the database is away; those of pg_get() are, wherever it is called. */
+
+static status read_list(void *backend, const void *ctx, const struct model *m, const struct query *q, struct page *out)
+{
+	struct pg *p = backend;
+	status st;
+
+	p->outage.reading = q->lock ? TOPICS_NONE : topics_of_query(m, q);
+	st = pg_list(p, ctx, m, q, out);
+	p->outage.reading = TOPICS_NONE;
+	return st;
+}
+
+static status read_count_by(void *backend, const void *ctx, const struct model *m, const struct query *q,
+                            const char *field, json_object **out)
+{
+	struct pg *p = backend;
+	status st;
+
+	p->outage.reading = topics_of_query(m, q);
+	st = pg_count_by(p, ctx, m, q, field, out);
+	p->outage.reading = TOPICS_NONE;
+	return st;
+}
+
+static status read_expand(void *backend, const void *ctx, const char *type, const char *id, struct targets *t)
+{
+	struct pg *p = backend;
+	status st;
+
+	p->outage.reading = topic_of(&model_nodes) | topic_of(&model_schedules) | topic_of(&model_recordings) |
+	                    topic_of(&model_jobs) | topic_of(&model_health_events);
+	st = pg_expand(p, ctx, type, id, t);
+	p->outage.reading = TOPICS_NONE;
+	return st;
+}
+
 /* The lock belongs to the connection: a lost one drops p->runner, and the lock must be won again. */
 static bool pg_runner_lock(void *backend)
 {
@@ -66,8 +103,8 @@ const struct backend backend_pg = {
     .ping = pg_ping,
     .get = pg_get,
     .hint = pg_hint,
-    .list = pg_list,
-    .count_by = pg_count_by,
+    .list = read_list,
+    .count_by = read_count_by,
     .counts = pg_counts,
     .insert = pg_insert,
     .update = pg_update,
@@ -80,7 +117,7 @@ const struct backend backend_pg = {
     .access_write = pg_access_write,
     .user_create = pg_user_create,
     .policies_replace = pg_policies_replace,
-    .expand = pg_expand,
+    .expand = read_expand,
     .credential_find = pg_credential_find,
     .node_enroll = pg_node_enroll,
     .node_heartbeat = pg_node_heartbeat,

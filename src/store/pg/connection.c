@@ -189,7 +189,8 @@ static status connect_some(struct pg *p)
 	if (p->attempt.conn != NULL && begun >= p->attempt.until_ms)
 		attempt_end(&p->attempt);
 	if (p->attempt.conn != NULL || attempt_begin(&p->attempt, p->url))
-		progress = attempt_drive(&p->attempt, deadline(p, outage_known(p) ? OUTAGE_PATIENCE_MS : PG_CONNECT_MS));
+		progress =
+		    attempt_drive(&p->attempt, deadline(p, outage_known(p) ? OUTAGE_PATIENCE_MS : PG_CONNECT_MS));
 	if (progress == ATTEMPT_UP)
 		return adopt(p) ? ST_OK : back_off(p, begun);
 	report(p, p->attempt.conn, progress == ATTEMPT_FAILED);

@@ -119,7 +119,6 @@ static status expand_channel(struct pg *p, const void *ctx, const char *id, stru
 		return ST_OK;
 	batch_init(&b, ctx);
 	call = batch_add(&b, channel_sql, values, 3);
-	b.reads = topic_of(&model_nodes);
 	TRY(pg_read(p, &b));
 	if (batch_rows(&b, call) == 0)
 		return ST_OK;
@@ -160,8 +159,6 @@ status pg_expand(void *backend, const void *ctx, const char *type, const char *i
 		return ST_OK;
 	batch_init(&b, ctx);
 	call = batch_add(&b, sql, values, 1);
-	b.reads = topic_of(&model_nodes) | topic_of(&model_schedules) | topic_of(&model_recordings) |
-	          topic_of(&model_jobs) | topic_of(&model_health_events);
 	TRY(pg_read(backend, &b));
 	add_rows(ctx, t, &b, call);
 	return ST_OK;

@@ -3,7 +3,7 @@
  * The rows are found in one of two ways, chosen by the server in the same statement, by their number, which the cells
  * tell beforehand:
  *
- *   few:  all of them, through the folders of the cells that match, or through the texts; they are sorted;
+ *   few:  all those of the cells that match, and what the texts hit beside them; they are sorted;
  *   many: in the order of the list from the newest possible one on, until the page is full.
  *
  * Cells know the words of a recording but for the digits of its name. A search with digits is answered by the texts
@@ -128,7 +128,7 @@ static void put_total(struct sql *s, const struct finder *f)
 {
 	size_t begun;
 
-	sql_put(s, "c AS MATERIALIZED (SELECT t.folder, t.n, t.newest FROM " CELLS);
+	sql_put(s, "c AS MATERIALIZED (SELECT t.key, t.n, t.newest FROM " CELLS);
 	begun = s->text.len;
 	cells_where(s, &f->named.rest);
 	if (f->pattern != NULL) {
@@ -193,26 +193,28 @@ static void put_walk(struct sql *s, const struct finder *f)
 
 /* ---- few --------------------------------------------------------------------------------------------------------- */
 
-/* Recordings of the folders of the cells that match. */
-static void put_folders(struct sql *s, const struct finder *f)
+/* Recordings of the cells that match; and those that the scope names, whatever cell they are in. */
+static void put_cells(struct sql *s, const struct finder *f)
 {
-	sql_put(s, "(SELECT t.id");
-	put_keys(s, f, false);
-	sql_put(s, " FROM recordings t");
-	sql_put(s, f->pattern != NULL ? " JOIN rakkr_fcgi.recording_texts x ON x.id = t.id" : "");
-	sql_put(s, " WHERE (SELECT total FROM s) <= " FEW " AND (md5(t.folder) = ANY (ARRAY(SELECT DISTINCT md5(folder)"
-	           " FROM c))");
-	if (f->named.count > 0) { /* whatever folder these are in */
-		sql_put(s, " OR t.id = ANY (");
+	bool named = f->named.count > 0, text = f->q->sort_count == 0;
+
+	sql_put(s, "(SELECT x.id");
+	put_keys(s, f, text);
+	sql_put(s, " FROM rakkr_fcgi.recording_texts x");
+	sql_put(s, named || !text ? " JOIN recordings t ON t.id = x.id" : "");
+	sql_put(s, " WHERE (SELECT total FROM s) <= " FEW " AND (x.cell = ANY (ARRAY(SELECT key FROM c))");
+	if (named) {
+		sql_put(s, " OR x.id = ANY (");
 		sql_param(s, param_array(s->text.ctx, f->named.ids, f->named.count), "text[]");
 		sql_put(s, ")");
 	}
 	sql_put(s, ")");
-	if (f->pattern != NULL) {
+	if (named && f->pattern != NULL) {
 		sql_put(s, " AND ");
 		sql_like(s, "common", f->pattern, false);
 	}
-	sql_and(s, &model_recordings, &f->named.query);
+	if (named)
+		sql_and(s, &model_recordings, &f->named.query);
 	sql_put(s, ")");
 }
 
@@ -226,7 +228,7 @@ static void put_hits(struct sql *s, const struct finder *f)
 	}
 	put_walk(s, f);
 	sql_put(s, " UNION ALL ");
-	put_folders(s, f);
+	put_cells(s, f);
 	if (f->pattern != NULL)
 		sql_put(s, " UNION ALL (SELECT * FROM o WHERE (SELECT total FROM s) <= " FEW ")");
 }

@@ -125,10 +125,9 @@ status pg_list(void *backend, const void *ctx, const struct model *m, const stru
 	if (m->table == NULL)
 		return backend_file.list(p->inner, ctx, m, q, out);
 	TRY(query_check(m, q));
-	if (library_list(p, ctx, m, q, out, &st))
+	if (library_list(p, ctx, m, q, out, &st) || audit_find_list(p, ctx, m, q, out, &st))
 		return st;
 	batch_init(&b, ctx);
-	b.reads = q->lock ? TOPICS_NONE : topics_of_query(m, q);
 	b.changes = TOPICS_NONE;
 	list = add_select(&b, m, q, texts);
 	if (counts)
@@ -186,7 +185,6 @@ status pg_count_by(void *backend, const void *ctx, const struct model *m, const 
 	sql_put(&s, ") x WHERE v IS NOT NULL GROUP BY v");
 	batch_init(&b, ctx);
 	call = batch_add(&b, s.text.data, s.params.values, s.params.count);
-	b.reads = topics_of_query(m, q);
 	TRY(pg_read(p, &b));
 	*out = row_counts(ctx, &b, call);
 	return ST_OK;

@@ -6,6 +6,7 @@
 #include "store/pg/library.h"
 
 #include "base/clock.h"
+#include "model/enums.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,22 +46,40 @@ static bool is_label(const struct filter *f)
 	return strcmp(f->field, "tags") == 0 && f->op == Q_HAS_CI && strchr(f->value, '\001') == NULL;
 }
 
+/* The words of a cell hold its labels and its folder: an index on them leaves few cells to look at. */
+static void put_words(struct sql *s, const char *value, const char **separator)
+{
+	if (!like_indexable(value))
+		return;
+	sql_printf(s, "%st.words LIKE ", *separator);
+	sql_param(s, like_pattern(s->text.ctx, value), "text");
+	*separator = " AND ";
+}
+
 void cells_where(struct sql *s, const struct query *q)
 {
 	struct query others = *q;
 	size_t begun = s->text.len;
+	const char *separator;
 
 	others.filter_count = 0;
 	for (size_t i = 0; i < q->filter_count; i++)
 		if (!is_label(&q->filters[i]))
 			others.filters[others.filter_count++] = q->filters[i];
 	sql_where(s, &model_recordings, &others);
+	separator = s->text.len > begun ? " AND " : " WHERE ";
 	for (size_t i = 0; i < q->filter_count; i++) {
-		if (!is_label(&q->filters[i]))
-			continue;
-		sql_put(s, s->text.len > begun ? " AND t.labels LIKE " : " WHERE t.labels LIKE ");
-		sql_param(s, like_pattern(s->text.ctx, mem_printf(s->text.ctx, "\001%s\001", q->filters[i].value)),
-		          "text");
+		const struct filter *f = &q->filters[i];
+		const char *label = is_label(f) ? mem_printf(s->text.ctx, "\001%s\001", f->value) : NULL;
+
+		if (label != NULL) {
+			sql_printf(s, "%st.labels LIKE ", separator);
+			sql_param(s, like_pattern(s->text.ctx, label), "text");
+			separator = " AND ";
+			put_words(s, label, &separator);
+		} else if (f->op == Q_CONTAINS && strcmp(f->field, "folder") == 0) {
+			put_words(s, f->value, &separator);
+		}
 	}
 }
 
@@ -202,6 +221,37 @@ static void put_days_total(struct sql *s, int64_t from, int64_t before)
 	}
 }
 
+/* True if q asks for nothing but one value of a facet. */
+static bool one_facet(const struct query *q)
+{
+	static const char *const fields[] = {"nodeId",  "status",         "healthStatus", "recordingProfileId",
+	                                     "hasFile", "uploadPolicyId", "source"};
+	const struct filter *f = &q->filters[0];
+	const struct model_field *field;
+	bool known = false;
+
+	if (q->filter_count != 1 || q->any_count > 0 || q->scope != NULL || f->op != Q_EQ)
+		return false;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strcmp(fields[i], f->field) == 0)
+			known = true;
+	field = model_field_find(&model_recordings, f->field);
+	return known && (field->values == NULL || enum_has(field->values, f->value));
+}
+
+static void put_facet_total(struct sql *s, const struct query *q)
+{
+	const char *value = param_text(s->text.ctx, q->filters[0].value);
+	int n = param_add(&s->params, value);
+
+	sql_put(s, "(SELECT coalesce(sum(n), 0) FROM rakkr_fcgi.recording_facets WHERE facet = ");
+	sql_param(s, q->filters[0].field, "text");
+	sql_printf(s, " AND md5(value) = md5($%d::text) AND value = $%d::text)", n, n);
+	sql_put(s, " + (SELECT coalesce(sum(t.n), 0) FROM rakkr_fcgi.recording_changes t");
+	cells_where(s, q);
+	sql_put(s, ")");
+}
+
 /* The number of recordings that q (without a search) matches; false if only the rows can tell. */
 static bool put_total(struct sql *s, const struct query *q)
 {
@@ -209,6 +259,8 @@ static bool put_total(struct sql *s, const struct query *q)
 
 	if (q->filter_count == 0 && q->any_count == 0 && q->scope == NULL)
 		sql_put(s, "(SELECT coalesce(sum(n), 0) FROM rakkr_fcgi.tally WHERE name = 'recordings')");
+	else if (one_facet(q))
+		put_facet_total(s, q);
 	else if (filters_in_cells(q))
 		put_cells_total(s, q);
 	else if (only_time(q, &from, &before))
@@ -270,7 +322,6 @@ bool library_list(struct pg *p, const void *ctx, const struct model *m, const st
 	if (!usable(p, m, q) || (q->search != NULL && strchr(q->search, '\001') != NULL))
 		return false; /* the texts are divided by that character */
 	batch_init(&b, ctx);
-	b.reads = topics_of_query(m, q);
 	if (find_list(p, ctx, q, out, &b, result))
 		return !library_missing(p, &b, *result);
 	sql_init(&total, ctx);
@@ -291,10 +342,11 @@ static void put_facets(struct sql *s, const char *const *fields, size_t n)
 	sql_put(s, "SELECT facet, v, sum(n) FROM (SELECT facet, value AS v, n FROM rakkr_fcgi.recording_facets"
 	           " WHERE facet = ANY (");
 	sql_param(s, names, "text[]");
-	sql_put(s,
-	        ") UNION ALL SELECT f.facet, f.value, c.n FROM rakkr_fcgi.recording_changes c CROSS JOIN LATERAL"
-	        " rakkr_fcgi.facet_values(c.folder, c.node_id, c.status, c.source, c.health_status, c.tags, c.metadata,"
-	        " c.track_group) f WHERE f.facet = ANY (");
+	sql_put(
+	    s,
+	    ") UNION ALL SELECT f.facet, f.value, c.n FROM rakkr_fcgi.recording_changes c CROSS JOIN LATERAL"
+	    " rakkr_fcgi.facet_values(c.folder, c.node_id, c.status, c.source, c.health_status, c.cache_path, c.tags,"
+	    " c.metadata, c.track_group) f WHERE f.facet = ANY (");
 	sql_param(s, names, "text[]");
 	sql_put(s, ")) x GROUP BY facet, v HAVING sum(n) <> 0");
 }

@@ -35,6 +35,7 @@ struct outage {
 	struct live *live; /* NULL: this process is on its own */
 	struct degrade *how;
 	bool down;        /* what this process thinks, without live memory */
+	uint64_t reading; /* topics of the read under way: what pg_read() gets for it is kept */
 	uint64_t changed; /* topics that the open unit of work changed */
 	struct revoked revoked[OUTAGE_REVOKED];
 	size_t revoked_count;

@@ -54,7 +54,7 @@ struct call {
 	int count;
 	bool once;        /* sent unprepared: seldom, or in a transaction that takes nothing else (ROLLBACK) */
 	bool optional;    /* its failure fails nothing; only behind all other calls of a batch */
-	uint64_t reads;   /* topics (outage.h), beside those of its batch */
+	uint64_t reads;   /* topics (outage.h), beside those of the operation (struct outage) */
 	PGresult *result; /* NULL unless it succeeded; freed with the batch's arena */
 };
 
@@ -65,7 +65,6 @@ struct batch {
 	size_t count, cap;
 	bool begin;       /* BEGIN in front, durable */
 	bool commit;      /* COMMIT behind */
-	uint64_t reads;   /* topics that pg_read() keeps the rows of, for when the database is away; TOPICS_NONE unless set */
 	uint64_t changes; /* topics (outage.h) that pg_write() changes; TOPICS_ALL unless set */
 	size_t failed_at; /* call that failed; count = COMMIT */
 	char state[6];    /* its SQLSTATE */
@@ -105,6 +104,8 @@ struct pg {
 	struct spool spool;
 	bool runner;               /* this connection holds the runner lock */
 	int64_t no_tally_until_ms; /* monotonic; the tally table is missing */
+	int64_t no_finds_until_ms; /* monotonic; audit_find.c: what events are found by is missing */
+	int64_t fold_at_ms;        /* monotonic; audit_find.c: events are folded again then */
 };
 
 /* ---- connection.c ------------------------------------------------------------------------------------------------ */
@@ -323,6 +324,17 @@ bool library_list(struct pg *p, const void *ctx, const struct model *m, const st
                   status *result);
 bool library_counts(struct pg *p, const void *ctx, const struct model *m, const struct query *q,
                     const char *const *fields, size_t n, json_object **out, status *result);
+
+/* ---- audit_find.c ------------------------------------------------------------------------------------------------ */
+
+/*
+ * The list of audit events that q asks for, out of what sql/0004_audit.sql keeps; false if it cannot tell, or not faster
+ * than the table itself.
+ */
+bool audit_find_list(struct pg *p, const void *ctx, const struct model *m, const struct query *q, struct page *out,
+                     status *result);
+/* Puts events into what they are found by; a few seconds of work at most. Failure only makes lists slower. */
+void audit_fold(struct pg *p);
 
 /* ---- generic.c, write.c ------------------------------------------------------------------------------------------ */
 

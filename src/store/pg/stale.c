@@ -202,7 +202,8 @@ void stale_keep(struct pg *p, const struct batch *b, uint64_t asked)
 	ctx = talloc_new(NULL);
 	for (size_t i = 0; i < b->count; i++) {
 		const struct call *c = &b->calls[i];
-		struct recall_note note = {.topics = b->reads | c->reads, .asked = asked, .mono_ms = clock_mono_ms()};
+		struct recall_note note = {
+		    .topics = p->outage.reading | c->reads, .asked = asked, .mono_ms = clock_mono_ms()};
 		struct recall_key key;
 		struct buf rows;
 
@@ -246,7 +247,7 @@ bool stale_recall(struct pg *p, struct batch *b)
 	if (!may_recall(p) || answers(p) == NULL || (p->outage.how->access && auth_limit_ms(p) == 0))
 		return false;
 	for (size_t i = 0; i < b->count; i++) {
-		bool kept = (b->reads | b->calls[i].reads) != TOPICS_NONE;
+		bool kept = (p->outage.reading | b->calls[i].reads) != TOPICS_NONE;
 
 		if (!(kept && recall_call(p, b->ctx, &b->calls[i])) && !b->calls[i].optional)
 			return false;

@@ -1,0 +1,218 @@
+-- Finding audit events among any number of them. The INSERT of an event must stay cheap, so nothing is kept while events
+-- are written: the controller's background process folds those that are a minute old into the tables below. What is not
+-- folded yet is little, and looked through by time. The existing controller neither sees nor needs any of it.
+
+-- The texts that events are looked for by, each once. What is looked for together stands together, parted by chr(1):
+-- an actor is id and name, a target id, name and type.
+CREATE TABLE rakkr_fcgi.audit_words (
+	id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	kind "char" NOT NULL, -- 'a' action, 'c' actor, 't' target, 'r' reason, 'o' outcome, 'p' permission
+	value text COLLATE "C" NOT NULL,
+	folded text COLLATE "C" NOT NULL, -- in lower case
+	n bigint NOT NULL DEFAULT 0, -- events that were folded with it; some may have been deleted since
+	UNIQUE (kind, value)
+) WITH (fillfactor = 70);
+
+-- One narrow row an event.
+CREATE TABLE rakkr_fcgi.audit_finds (
+	created_at timestamptz NOT NULL,
+	id uuid NOT NULL,
+	action integer NOT NULL,
+	actor integer NOT NULL,
+	target integer NOT NULL,
+	reason integer,
+	outcome integer NOT NULL,
+	permission integer
+);
+CREATE INDEX audit_finds_action ON rakkr_fcgi.audit_finds (action, created_at, id);
+CREATE INDEX audit_finds_actor ON rakkr_fcgi.audit_finds (actor, created_at, id);
+CREATE INDEX audit_finds_target ON rakkr_fcgi.audit_finds (target, created_at, id);
+CREATE INDEX audit_finds_reason ON rakkr_fcgi.audit_finds (reason, created_at, id) WHERE reason IS NOT NULL;
+CREATE INDEX audit_finds_outcome ON rakkr_fcgi.audit_finds (outcome, created_at, id);
+CREATE INDEX audit_finds_permission ON rakkr_fcgi.audit_finds (permission, created_at, id) WHERE permission IS NOT NULL;
+CREATE INDEX audit_finds_time ON rakkr_fcgi.audit_finds USING brin (created_at);
+
+-- Everything up to this time is folded, but for the late ones.
+CREATE TABLE rakkr_fcgi.audit_folded (
+	upto timestamptz NOT NULL,
+	n bigint NOT NULL
+);
+INSERT INTO rakkr_fcgi.audit_folded VALUES ('-infinity', 0);
+
+-- Events that were written long after the time they bear: long uploads, events kept while the database was away. They are
+-- looked through one by one. A folded one stays until the next time, for whoever looked for folded ones a moment before.
+CREATE TABLE rakkr_fcgi.audit_late (
+	id uuid NOT NULL,
+	folded boolean NOT NULL DEFAULT false
+);
+
+CREATE FUNCTION rakkr_fcgi.audit_note_late() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	INSERT INTO rakkr_fcgi.audit_late VALUES (NEW.id);
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER rakkr_fcgi_audit_late AFTER INSERT ON public.audit_events FOR EACH ROW
+	WHEN (NEW.created_at < clock_timestamp() - interval '30 seconds') EXECUTE FUNCTION rakkr_fcgi.audit_note_late();
+
+-- What an event is found by.
+CREATE VIEW rakkr_fcgi.audit_parts AS
+	SELECT e.created_at, e.id, e.action::text AS action,
+		coalesce(e.actor_id, '') || chr(1) || coalesce(e.actor_display_name, '') AS actor,
+		coalesce(e.target_id, '') || chr(1) || coalesce(e.target_name, '') || chr(1) || coalesce(e.target_type, '')
+			AS target,
+		e.reason, e.outcome::text AS outcome, e.permission_id::text AS permission
+	FROM public.audit_events e;
+
+-- Folds the events of a time (since excluded) and those with these ids: words that are new, then the rows. The caller
+-- holds the lock.
+CREATE FUNCTION rakkr_fcgi.audit_fold_these(since timestamptz, bound timestamptz, ids uuid[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	folded bigint;
+BEGIN
+	INSERT INTO rakkr_fcgi.audit_words AS k (kind, value, folded, n)
+		SELECT w.kind, w.value, lower(w.value COLLATE "und-x-icu"), count(*)
+		FROM rakkr_fcgi.audit_parts p, LATERAL (VALUES ('a'::"char", p.action), ('c', p.actor), ('t', p.target),
+			('r', p.reason), ('o', p.outcome), ('p', p.permission)) w (kind, value)
+		WHERE ((p.created_at > since AND p.created_at <= bound) OR p.id = ANY (ids)) AND w.value IS NOT NULL
+		GROUP BY w.kind, w.value
+		ORDER BY w.kind, w.value
+		ON CONFLICT (kind, value) DO UPDATE SET n = k.n + excluded.n;
+	-- Each word is looked up in the index: no plan of joins depends on what the statistics say of a growing table.
+	INSERT INTO rakkr_fcgi.audit_finds
+		SELECT p.created_at, p.id,
+			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'a' AND w.value = p.action),
+			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'c' AND w.value = p.actor),
+			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 't' AND w.value = p.target),
+			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'r' AND w.value = p.reason),
+			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'o' AND w.value = p.outcome),
+			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'p' AND w.value = p.permission)
+		FROM rakkr_fcgi.audit_parts p
+		WHERE (p.created_at > since AND p.created_at <= bound) OR p.id = ANY (ids);
+	GET DIAGNOSTICS folded = ROW_COUNT;
+	RETURN folded;
+END
+$$;
+
+-- Folds at most about `most` events that are a minute old, the oldest first, and the late ones before them. Returns their
+-- number; 0 when there are none, or when somebody else is at it.
+CREATE FUNCTION rakkr_fcgi.audit_fold(most integer) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	since timestamptz;
+	bound timestamptz := clock_timestamp() - interval '1 minute';
+	nth timestamptz;
+	late uuid[];
+	done bigint;
+BEGIN
+	IF NOT pg_try_advisory_xact_lock(x'72616b6b7261'::bigint) THEN -- "rakkra"
+		RETURN 0;
+	END IF;
+	SELECT s.upto INTO since FROM rakkr_fcgi.audit_folded s;
+	-- A late one after `since` comes with its time. One that was folded before it was noted is there already.
+	DELETE FROM rakkr_fcgi.audit_late l WHERE l.folded;
+	WITH taken AS (
+		UPDATE rakkr_fcgi.audit_late SET folded = true
+		WHERE ctid = ANY (ARRAY(SELECT ctid FROM rakkr_fcgi.audit_late LIMIT most))
+		RETURNING id)
+	SELECT array_agg(e.id) INTO late FROM (SELECT DISTINCT id FROM taken) t JOIN public.audit_events e USING (id)
+	WHERE e.created_at <= since AND NOT EXISTS (
+		SELECT FROM rakkr_fcgi.audit_words a JOIN rakkr_fcgi.audit_finds f ON f.action = a.id
+		WHERE a.kind = 'a' AND a.value = e.action::text AND f.created_at = e.created_at AND f.id = e.id);
+	SELECT created_at INTO nth FROM public.audit_events WHERE created_at > since AND created_at <= bound
+		ORDER BY created_at OFFSET most - 1 LIMIT 1;
+	bound := coalesce(nth, bound);
+	done := rakkr_fcgi.audit_fold_these(since, bound, late);
+	UPDATE rakkr_fcgi.audit_folded s SET upto = greatest(s.upto, bound), n = s.n + done;
+	-- what was deleted for its age
+	DELETE FROM rakkr_fcgi.audit_finds WHERE created_at < (SELECT min(created_at) FROM public.audit_events);
+	RETURN done;
+END
+$$;
+
+-- The newest `most` folded events that meet every condition given: patterns of LIKE over folded texts, outcome and
+-- permission by their value, times. The first row is no event: its `upto` tells up to when that is the truth. If it is
+-- NULL, so many events meet the conditions that going through all of them from the newest on is the shorter way (or so
+-- many texts do that they cannot be gone through one by one).
+CREATE FUNCTION rakkr_fcgi.audit_page(action_like text, actor_like text, target_like text, reason_like text,
+	outcome_is text, permission_is text, since timestamptz, before timestamptz, most bigint)
+RETURNS TABLE (id uuid, upto timestamptz)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	names constant text[] := ARRAY['action', 'actor', 'target', 'reason', 'outcome', 'permission'];
+	kinds constant "char"[] := ARRAY['a', 'c', 't', 'r', 'o', 'p']::"char"[];
+	wanted constant text[] := ARRAY[action_like, actor_like, target_like, reason_like, outcome_is, permission_is];
+	words_most constant integer := 5000;
+	total bigint;
+	found integer[];
+	number bigint;
+	best text;
+	best_words integer[];
+	best_number bigint;
+	conditions text := '';
+BEGIN
+	SELECT s.upto, s.n INTO upto, total FROM rakkr_fcgi.audit_folded s;
+	FOR i IN 1..6 LOOP
+		CONTINUE WHEN wanted[i] IS NULL;
+		IF i <= 4 THEN
+			SELECT coalesce(array_agg(w.id), '{}'), coalesce(sum(w.n), 0) INTO found, number FROM (
+				SELECT x.id, x.n FROM rakkr_fcgi.audit_words x
+				WHERE x.kind = kinds[i] AND x.folded LIKE wanted[i] LIMIT words_most + 1) w;
+		ELSE
+			SELECT coalesce(array_agg(w.id), '{}'), coalesce(sum(w.n), 0) INTO found, number
+				FROM rakkr_fcgi.audit_words w WHERE w.kind = kinds[i] AND w.value = wanted[i];
+		END IF;
+		IF cardinality(found) > words_most THEN
+			upto := NULL;
+			EXIT;
+		END IF;
+		IF best IS NULL OR number < best_number THEN
+			best := names[i];
+			best_words := found;
+			best_number := number;
+		END IF;
+		-- numbers of our own making, as text: the plan depends on them
+		conditions := conditions || format(' AND f.%I = ANY (%L::integer[])', names[i], found);
+	END LOOP;
+	-- from the newest on, about this many would have to be looked at
+	IF best IS NULL OR (best_number > 0 AND most * total / best_number < 2000) THEN
+		upto := NULL;
+	END IF;
+	RETURN NEXT;
+	IF upto IS NULL OR cardinality(best_words) = 0 THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format(
+		'SELECT x.id, NULL::timestamptz FROM unnest($1) w CROSS JOIN LATERAL (
+			SELECT f.id, f.created_at FROM rakkr_fcgi.audit_finds f
+			WHERE f.%I = w AND f.created_at >= $2 AND f.created_at < $3%s
+				AND EXISTS (SELECT FROM public.audit_events e WHERE e.id = f.id)
+			ORDER BY f.created_at DESC, f.id DESC LIMIT $4) x
+		ORDER BY x.created_at DESC, x.id DESC LIMIT $4', best, conditions)
+		USING best_words, coalesce(since, '-infinity'), coalesce(before, 'infinity'), most;
+END
+$$;
+
+REVOKE ALL ON FUNCTION rakkr_fcgi.audit_note_late(), rakkr_fcgi.audit_fold_these(timestamptz, timestamptz, uuid[]),
+	rakkr_fcgi.audit_fold(integer) FROM PUBLIC;
+
+-- Parts of texts are found by their trigrams where the server has them; without, all texts are looked through.
+DO $$
+DECLARE
+	place text;
+BEGIN
+	BEGIN
+		CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA rakkr_fcgi;
+	EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
+		RAISE WARNING 'pg_trgm cannot be created (%): audit filters will be slower', SQLERRM;
+	END;
+	SELECT quote_ident(n.nspname) INTO place FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+		WHERE e.extname = 'pg_trgm';
+	IF place IS NOT NULL THEN
+		EXECUTE format('CREATE INDEX audit_words_trigrams ON rakkr_fcgi.audit_words USING gin (folded %s.gin_trgm_ops)',
+			place);
+	END IF;
+END
+$$;
