@@ -9,7 +9,7 @@ CREATE TABLE rakkr_fcgi.audit_words (
 	kind "char" NOT NULL, -- 'a' action, 'c' actor, 't' target, 'r' reason, 'o' outcome, 'p' permission
 	value text COLLATE "C" NOT NULL,
 	folded text COLLATE "C" NOT NULL, -- in lower case
-	n bigint NOT NULL DEFAULT 0, -- events that were folded with it; some may have been deleted since
+	n bigint NOT NULL DEFAULT 0, -- events that are folded with it
 	UNIQUE (kind, value)
 ) WITH (fillfactor = 70);
 
@@ -22,15 +22,15 @@ CREATE TABLE rakkr_fcgi.audit_finds (
 	target integer NOT NULL,
 	reason integer,
 	outcome integer NOT NULL,
-	permission integer
+	permission integer,
+	rare boolean NOT NULL -- its outcome is neither allowed nor succeeded, which nearly all are
 );
-CREATE INDEX audit_finds_action ON rakkr_fcgi.audit_finds (action, created_at, id);
-CREATE INDEX audit_finds_actor ON rakkr_fcgi.audit_finds (actor, created_at, id);
-CREATE INDEX audit_finds_target ON rakkr_fcgi.audit_finds (target, created_at, id);
-CREATE INDEX audit_finds_reason ON rakkr_fcgi.audit_finds (reason, created_at, id) WHERE reason IS NOT NULL;
-CREATE INDEX audit_finds_outcome ON rakkr_fcgi.audit_finds (outcome, created_at, id);
-CREATE INDEX audit_finds_permission ON rakkr_fcgi.audit_finds (permission, created_at, id) WHERE permission IS NOT NULL;
-CREATE INDEX audit_finds_time ON rakkr_fcgi.audit_finds USING brin (created_at);
+CREATE INDEX audit_finds_action ON rakkr_fcgi.audit_finds (action, created_at);
+CREATE INDEX audit_finds_actor ON rakkr_fcgi.audit_finds (actor, created_at);
+CREATE INDEX audit_finds_target ON rakkr_fcgi.audit_finds (target, created_at);
+CREATE INDEX audit_finds_reason ON rakkr_fcgi.audit_finds (reason, created_at) WHERE reason IS NOT NULL;
+CREATE INDEX audit_finds_outcome ON rakkr_fcgi.audit_finds (outcome, created_at) WHERE rare;
+CREATE INDEX audit_finds_permission ON rakkr_fcgi.audit_finds (permission, created_at) WHERE permission IS NOT NULL;
 
 -- Everything up to this time is folded, but for the late ones.
 CREATE TABLE rakkr_fcgi.audit_folded (
@@ -55,6 +55,41 @@ END
 $$;
 CREATE TRIGGER rakkr_fcgi_audit_late AFTER INSERT ON public.audit_events FOR EACH ROW
 	WHEN (NEW.created_at < clock_timestamp() - interval '30 seconds') EXECUTE FUNCTION rakkr_fcgi.audit_note_late();
+
+-- What is deleted for its age is forgotten. (One that is deleted while it is folded leaves a row that leads nowhere.)
+CREATE FUNCTION rakkr_fcgi.audit_forget() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	words integer[];
+BEGIN
+	IF TG_OP = 'TRUNCATE' THEN
+		DELETE FROM rakkr_fcgi.audit_finds;
+		DELETE FROM rakkr_fcgi.audit_words;
+		UPDATE rakkr_fcgi.audit_folded SET n = 0;
+		RETURN NULL;
+	END IF;
+	WITH gone AS (
+		DELETE FROM rakkr_fcgi.audit_finds f USING removed r, rakkr_fcgi.audit_words w
+		WHERE w.kind = 'a' AND w.value = r.action::text AND f.action = w.id AND f.created_at = r.created_at AND f.id = r.id
+		RETURNING f.action, f.actor, f.target, f.reason, f.outcome, f.permission),
+	less AS (
+		SELECT v.word, count(*) AS n
+		FROM gone g, LATERAL (VALUES (g.action), (g.actor), (g.target), (g.reason), (g.outcome), (g.permission)) v (word)
+		WHERE v.word IS NOT NULL
+		GROUP BY v.word),
+	fewer AS (
+		UPDATE rakkr_fcgi.audit_folded t SET n = t.n - (SELECT count(*) FROM gone) WHERE EXISTS (SELECT FROM gone)),
+	changed AS (
+		UPDATE rakkr_fcgi.audit_words w SET n = w.n - l.n FROM less l WHERE w.id = l.word RETURNING w.id)
+	SELECT array_agg(id) INTO words FROM changed;
+	DELETE FROM rakkr_fcgi.audit_words WHERE id = ANY (words) AND n <= 0;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER rakkr_fcgi_audit_delete AFTER DELETE ON public.audit_events
+	REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.audit_forget();
+CREATE TRIGGER rakkr_fcgi_audit_truncate AFTER TRUNCATE ON public.audit_events
+	FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.audit_forget();
 
 -- What an event is found by.
 CREATE VIEW rakkr_fcgi.audit_parts AS
@@ -88,7 +123,8 @@ BEGIN
 			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 't' AND w.value = p.target),
 			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'r' AND w.value = p.reason),
 			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'o' AND w.value = p.outcome),
-			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'p' AND w.value = p.permission)
+			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'p' AND w.value = p.permission),
+			p.outcome NOT IN ('allowed', 'succeeded')
 		FROM rakkr_fcgi.audit_parts p
 		WHERE (p.created_at > since AND p.created_at <= bound) OR p.id = ANY (ids);
 	GET DIAGNOSTICS folded = ROW_COUNT;
@@ -126,9 +162,34 @@ BEGIN
 	bound := coalesce(nth, bound);
 	done := rakkr_fcgi.audit_fold_these(since, bound, late);
 	UPDATE rakkr_fcgi.audit_folded s SET upto = greatest(s.upto, bound), n = s.n + done;
-	-- what was deleted for its age
-	DELETE FROM rakkr_fcgi.audit_finds WHERE created_at < (SELECT min(created_at) FROM public.audit_events);
 	RETURN done;
+END
+$$;
+
+-- The newest `most` folded events with one of these words in a column, and further conditions on the row f. The newest
+-- events of all are events of those words whose own newest events are the newest. The indexes have the order that is
+-- wanted; nothing may be gathered first and sorted then, whatever the planner thinks of how often a word occurs.
+CREATE FUNCTION rakkr_fcgi.audit_newest(of_column text, words integer[], conditions text, since timestamptz,
+	before timestamptz, most bigint)
+RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_bitmapscan = off SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off AS $$
+BEGIN
+	conditions := concat(CASE WHEN since IS NOT NULL THEN ' AND f.created_at >= $2' END,
+		CASE WHEN before IS NOT NULL THEN ' AND f.created_at < $3' END, conditions);
+	RETURN QUERY EXECUTE format(
+		'WITH heads AS MATERIALIZED (
+			SELECT w FROM unnest($1) w CROSS JOIN LATERAL (
+				SELECT f.created_at FROM rakkr_fcgi.audit_finds f
+				WHERE f.%1$I = w%2$s
+				ORDER BY f.created_at DESC LIMIT 1) h
+			ORDER BY h.created_at DESC FETCH FIRST ($4) ROWS WITH TIES)
+		SELECT x.id FROM heads CROSS JOIN LATERAL (
+			SELECT f.id, f.created_at FROM rakkr_fcgi.audit_finds f
+			WHERE f.%1$I = w%2$s
+			ORDER BY f.created_at DESC, f.id DESC LIMIT $4) x
+		ORDER BY x.created_at DESC, x.id DESC LIMIT $4', of_column, conditions)
+		USING words, since, before, most;
 END
 $$;
 
@@ -168,12 +229,12 @@ BEGIN
 			upto := NULL;
 			EXIT;
 		END IF;
-		IF best IS NULL OR number < best_number THEN
+		IF (best IS NULL OR number < best_number) AND wanted[i] NOT IN ('allowed', 'succeeded') THEN
 			best := names[i];
 			best_words := found;
 			best_number := number;
 		END IF;
-		-- numbers of our own making, as text: the plan depends on them
+		-- numbers of our own making, put in as text: the plan depends on them
 		conditions := conditions || format(' AND f.%I = ANY (%L::integer[])', names[i], found);
 	END LOOP;
 	-- from the newest on, about this many would have to be looked at
@@ -184,18 +245,16 @@ BEGIN
 	IF upto IS NULL OR cardinality(best_words) = 0 THEN
 		RETURN;
 	END IF;
-	RETURN QUERY EXECUTE format(
-		'SELECT x.id, NULL::timestamptz FROM unnest($1) w CROSS JOIN LATERAL (
-			SELECT f.id, f.created_at FROM rakkr_fcgi.audit_finds f
-			WHERE f.%I = w AND f.created_at >= $2 AND f.created_at < $3%s
-				AND EXISTS (SELECT FROM public.audit_events e WHERE e.id = f.id)
-			ORDER BY f.created_at DESC, f.id DESC LIMIT $4) x
-		ORDER BY x.created_at DESC, x.id DESC LIMIT $4', best, conditions)
-		USING best_words, coalesce(since, '-infinity'), coalesce(before, 'infinity'), most;
+	IF best = 'outcome' THEN
+		conditions := conditions || ' AND f.rare';
+	END IF;
+	RETURN QUERY SELECT x, NULL::timestamptz
+		FROM rakkr_fcgi.audit_newest(best, best_words, conditions, since, before, most) x;
 END
 $$;
 
-REVOKE ALL ON FUNCTION rakkr_fcgi.audit_note_late(), rakkr_fcgi.audit_fold_these(timestamptz, timestamptz, uuid[]),
+REVOKE ALL ON FUNCTION rakkr_fcgi.audit_note_late(), rakkr_fcgi.audit_forget(),
+	rakkr_fcgi.audit_fold_these(timestamptz, timestamptz, uuid[]),
 	rakkr_fcgi.audit_fold(integer) FROM PUBLIC;
 
 -- Parts of texts are found by their trigrams where the server has them; without, all texts are looked through.

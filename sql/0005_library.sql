@@ -347,29 +347,32 @@ CREATE TRIGGER rakkr_fcgi_note_delete AFTER DELETE ON public.recording_jobs
 CREATE TRIGGER rakkr_fcgi_note_truncate AFTER TRUNCATE ON public.recording_jobs
 	FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.note_jobs();
 
--- Trigrams make any substring an indexed search; without the extension it is a scan of the texts.
-DO $$
+-- Trigrams make any substring an indexed search; without the extension it is a scan of the texts. Tried again whenever the
+-- schema is looked after, until somebody has created the extension. True if the indexes are there.
+CREATE FUNCTION rakkr_fcgi.index_texts() RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	place text;
+	wanted text[];
 BEGIN
-	BEGIN
-		CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA rakkr_fcgi;
-	EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
-		RAISE WARNING 'pg_trgm cannot be created (%): searches of a large library will be slow', SQLERRM;
-	END;
+	IF to_regclass('rakkr_fcgi.job_texts_text') IS NOT NULL THEN -- the last one
+		RETURN true;
+	END IF;
+	CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA rakkr_fcgi;
 	SELECT quote_ident(n.nspname) INTO place FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 		WHERE e.extname = 'pg_trgm';
-	IF place IS NOT NULL THEN
-		EXECUTE format('CREATE INDEX recording_texts_common ON rakkr_fcgi.recording_texts USING gin (common %s.gin_trgm_ops)',
-			place);
-		EXECUTE format('CREATE INDEX recording_texts_own ON rakkr_fcgi.recording_texts USING gin (own %s.gin_trgm_ops)',
-			place);
-		EXECUTE format('CREATE INDEX recording_cells_words ON rakkr_fcgi.recording_cells USING gin (words %s.gin_trgm_ops)',
-			place);
-		EXECUTE format('CREATE INDEX job_texts_text ON rakkr_fcgi.job_texts USING gin (text %s.gin_trgm_ops)', place);
-	END IF;
+	FOREACH wanted SLICE 1 IN ARRAY ARRAY[['recording_texts', 'common'], ['recording_texts', 'own'],
+			['recording_cells', 'words'], ['job_texts', 'text']] LOOP
+		EXECUTE format('CREATE INDEX %I ON rakkr_fcgi.%I USING gin (%I %s.gin_trgm_ops)', wanted[1] || '_' || wanted[2],
+			wanted[1], wanted[2], place);
+	END LOOP;
+	RETURN true;
+EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported OR lock_not_available THEN
+	RETURN false;
 END
 $$;
+REVOKE ALL ON FUNCTION rakkr_fcgi.index_texts() FROM PUBLIC;
+SELECT rakkr_fcgi.index_texts();
 
 -- Filters, each in the usual order.
 CREATE INDEX rakkr_fcgi_recordings_node ON public.recordings (node_id, recorded_at DESC, id);

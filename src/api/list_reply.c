@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 
-#define SHORT 1000        /* documents that are answered from memory */
+#define SHORT 2000        /* documents that are answered from memory */
 #define PIECE (64 * 1024) /* bytes that are gathered before they are sent */
 
 struct list_stream {

@@ -19,8 +19,8 @@ static int64_t time_of(json_object *o, const char *key)
 }
 
 /*
- * The beat that waits for a node, NULL if there is none or it is stored already. What was edited after it holds until the
- * next one.
+ * The beat that waits for a node, NULL if there is none or it is stored already. What was edited after it holds until
+ * the next one.
  */
 static json_object *waiting(const struct app *app, const void *ctx, json_object *stored)
 {

@@ -393,6 +393,16 @@ static int settle_additions(struct run *r)
 	return code;
 }
 
+/* Searches work without their indexes too: what is missing for them is only said. */
+static void settle_search(struct run *r)
+{
+	PGresult *p = PQexec(r->db, "SELECT rakkr_fcgi.index_texts()");
+	if (PQresultStatus(p) != PGRES_TUPLES_OK || strcmp(PQgetvalue(p, 0, 0), "t") != 0)
+		fprintf(r->out, "note: without the extension pg_trgm, which this role cannot create, searches of a large "
+		                "library are slow\n");
+	PQclear(p);
+}
+
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 static void ignore_notice(void *arg, const PGresult *result)
@@ -452,6 +462,8 @@ int migrate_run(const char *url, const char *sqldir, FILE *out)
 		code = settle_base(&r);
 	if (code == MIGRATE_OK)
 		code = settle_additions(&r);
+	if (code == MIGRATE_OK)
+		settle_search(&r);
 	return close_run(&r, code);
 }
 
@@ -463,6 +475,8 @@ int migrate_prepare(const char *url, const char *sqldir, bool demo, FILE *out)
 		code = settle_base(&r);
 	if (code == MIGRATE_OK)
 		code = settle_additions(&r);
+	if (code == MIGRATE_OK)
+		settle_search(&r);
 	if (code == MIGRATE_OK && migrate_seed(r.db, demo, out) != MIGRATE_OK)
 		code = failure(&r);
 	return close_run(&r, code);

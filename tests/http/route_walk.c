@@ -378,3 +378,56 @@ Test(route_walk, a_denial_beats_role_grant_and_allow, .timeout = 300)
 	set_policies("");
 	tell_missing();
 }
+
+/* ---- what action summaries promise (09 15.1) --------------------------------------------------------------------- */
+
+/* Calls every enabled action of a summary, deletions last; bodies are ones that change nothing. */
+static void call_actions(const char *path, bool deletions)
+{
+	struct response r = get(path, admin());
+	json_object *actions;
+
+	if (not_served(&r))
+		return;
+	must(r, 200);
+	actions = j_at(r.json, "data.actions");
+	if (actions == NULL)
+		actions = j_at(r.json, "data");
+	json_object_object_foreach(actions, name, action)
+	{
+		const char *method = j_str(action, "method"), *href = j_str(action, "href");
+		bool reads = strcmp(method, "GET") == 0, deletes = strcmp(method, "DELETE") == 0;
+		struct response called;
+
+		if (!j_true(action, "enabled") || deletes != deletions)
+			continue;
+		called = http(method, href, admin(), NULL, reads || deletes ? NULL : "[]", reads || deletes ? 0 : 2);
+		cr_expect(not_served(&called) || (called.status < 500 && called.status != 401 && called.status != 403 &&
+		                                  called.status != 404 && called.status != 405),
+		          "%s of %s: %s answers %d %.200s", name, path, called.asked, called.status, called.body);
+	}
+}
+
+Test(route_walk, what_is_offered_can_be_called, .timeout = 120)
+{
+	struct stage s = stage_set();
+	struct user u = create_user("viewer", NULL);
+	const char *event = j_str(audit_last("nodes.enroll.succeeded", s.node.id), "id");
+	const char *const paths[] = {
+	    "/api/v1/auth/actions",
+	    "/api/v1/auth/access-policies/actions",
+	    "/api/v1/auth/oidc/actions",
+	    "/api/v1/auth/oidc/discovery/actions",
+	    fmt("/api/v1/auth/users/%s/actions", u.id),
+	    fmt("/api/v1/audit-events/%s/actions", event),
+	    fmt("%s/actions", s.take.job_path),
+	    fmt("%s/actions", s.take.recording_path),
+	    fmt("%s/actions", s.node.path),
+	    fmt("/api/v1/schedules/%s/actions", s.schedule),
+	    "/api/v1/upload-runner/actions",
+	};
+
+	for (int deletions = 0; deletions < 2; deletions++)
+		for (size_t i = 0; i < LENGTH(paths); i++)
+			call_actions(paths[i], deletions != 0);
+}

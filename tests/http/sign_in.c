@@ -295,3 +295,43 @@ Test(sign_in, an_old_hash_is_renewed)
 	must(sign_in(u.email, "another password"), 200);
 	cr_expect_eq(strncmp(stored_hash(&u), "$argon2id$v=19$m=27648,t=2,p=1$", 31), 0, "%s", stored_hash(&u));
 }
+
+/* ---- secrets ----------------------------------------------------------------------------------------------------- */
+
+/* Number of files of the instance (data, logs, database) that hold a text. */
+static int files_with(const char *text)
+{
+	char line[64] = "";
+	FILE *out = popen(fmt("grep -raFl -- '%s' '%s' 2>/dev/null | wc -l", text, instance_dir()), "r");
+
+	cr_assert_not_null(out);
+	cr_assert_not_null(fgets(line, sizeof(line), out));
+	pclose(out);
+	return atoi(line);
+}
+
+/* 09 15.1: tokens and passwords are found nowhere; their owners are. */
+Test(sign_in, secrets_are_kept_nowhere)
+{
+	const char *email = fresh_email(), *password = fmt("secret of %s", email), *changed = fmt("new %s", password);
+	struct response r =
+	    post("/api/v1/auth/users", admin(),
+	         "{\"email\":\"%s\",\"name\":\"S\",\"password\":\"%s\",\"roles\":[\"viewer\"]}", email, password);
+	struct node n = enroll_node("Secret");
+	const char *id, *token;
+
+	must(r, 201);
+	id = j_str(r.json, "data.id");
+	token = login(email, password);
+	must(get("/api/v1/auth/me", token), 200);
+	must(sign_in(email, fmt("wrong %s", password)), 401);
+	must(post(fmt("%s/recording-jobs/claim-next", n.path), n.token, NULL), 204);
+	must(patch(fmt("/api/v1/auth/users/%s/password", id), admin(), "{\"password\":\"%s\"}", changed), 200);
+	if (on_postgres())
+		sql("CHECKPOINT");
+	cr_expect_gt(files_with(email), 0);
+	cr_expect_eq(files_with(token), 0, "session token");
+	cr_expect_eq(files_with(n.token), 0, "node token");
+	cr_expect_eq(files_with(password), 0, "password");
+	cr_expect_eq(files_with(changed), 0, "new password");
+}

@@ -21,9 +21,19 @@ struct access_cache {
 	uint64_t clock;
 };
 
+static int access_cache_free(struct access_cache *c)
+{
+	for (size_t i = 0; i < ENTRIES; i++)
+		json_object_put(c->entries[i].access);
+	return 0;
+}
+
 struct access_cache *access_cache_new(const void *ctx)
 {
-	return mem_new(ctx, struct access_cache);
+	struct access_cache *c = mem_new(ctx, struct access_cache);
+
+	talloc_set_destructor(c, access_cache_free);
+	return c;
 }
 
 /* The generation is read by the same statement, that is, from the same snapshot. */

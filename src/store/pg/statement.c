@@ -421,7 +421,9 @@ bool session_begin(struct pg *p)
 	                          " set_config('lock_timeout', '5s', false),"
 	                          " set_config('client_min_messages', 'error', false),"
 	                          /* compiling a plan costs more than any of our statements gains by it */
-	                          " set_config('jit', 'off', false)";
+	                          " set_config('jit', 'off', false),"
+	                          /* nor are they long enough to wait for processes that help */
+	                          " set_config('max_parallel_workers_per_gather', '0', false)";
 	void *ctx = talloc_new(NULL);
 	struct batch b;
 	status st;

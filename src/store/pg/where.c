@@ -341,7 +341,8 @@ static bool put_text_search(struct sql *s, const struct model *m, const char *te
 	} else {
 		return false;
 	}
-	sql_put(s, ")");
+	/* One search, not a look at the text of every row on the way through a list. */
+	sql_put(s, " OFFSET 0)");
 	return true;
 }
 

@@ -42,6 +42,8 @@ INSERT INTO recordings (id, name, folder, tags, status, source, recorded_at, dur
 				(SELECT jsonb_agg(round(abs(sin(p * w + p))::numeric, 3)) FROM generate_series(1, 96) p)) AS preview
 		FROM generate_series(0, 7) w) wave ON wave.w = x.i % 8;
 
+ANALYZE recordings, recording_jobs;
+
 INSERT INTO recording_jobs (id, recording_id, node_id, status, command, claimed_by, created_at, started_at,
 		last_heartbeat_at, lease_expires_at, completed_at, failure_reason)
 	SELECT 'job_' || md5(id), id, node_id,
