@@ -37,10 +37,7 @@ bool node_is_stale(const struct app *app, int64_t now_ms, json_object *node)
 
 json_object *node_wire(const void *ctx, const struct app *app, int64_t now_ms, json_object *stored)
 {
-	json_object *node = json_clone(ctx, stored);
-
-	beats_overlay(app, stored, node);
-	return node_wire_of_beat(ctx, app, now_ms, node);
+	return node_wire_of_beat(ctx, app, now_ms, beats_current(app, ctx, stored));
 }
 
 json_object *node_wire_of_beat(const void *ctx, const struct app *app, int64_t now_ms, json_object *current)

@@ -165,24 +165,33 @@ void reply_header(struct request *r, const char *name, const char *value)
 
 /* ---- audit ------------------------------------------------------------------------------------------------------- */
 
+/* A member that o does not have yet; key is a literal. Every request makes events: this spares them copies of keys. */
+static void put(json_object *o, const char *key, json_object *value)
+{
+	unsigned how = JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY;
+
+	if (json_object_object_add_ex(o, key, value, how) != 0)
+		mem_exhausted();
+}
+
+static void put_str(json_object *o, const char *key, const char *value)
+{
+	if (value != NULL)
+		put(o, key, json_object_new_string(value));
+}
+
 static json_object *actor_of(const struct principal *who)
 {
+	bool known = who != NULL && who->kind != WHO_ANONYMOUS;
 	json_object *actor = json_object_new_object();
 
-	if (who == NULL || who->kind == WHO_ANONYMOUS) {
-		json_set_str(actor, "id", "anonymous");
-		json_set_str(actor, "name", "Anonymous");
-		json_object_object_add(actor, "roles", json_object_new_array());
-		json_set_str(actor, "type", "user");
-		return actor;
-	}
-	json_set_str(actor, "id", who->id);
-	json_set_str(actor, "name", who->name);
-	if (who->roles != NULL)
-		json_set_ref(actor, "roles", who->roles);
-	else
-		json_object_object_add(actor, "roles", json_object_new_array());
-	json_set_str(actor, "type", who->kind == WHO_NODE ? "node" : who->kind == WHO_SYSTEM ? "system" : "user");
+	put_str(actor, "id", known ? who->id : "anonymous");
+	put_str(actor, "name", known ? who->name : "Anonymous");
+	put(actor, "roles", known && who->roles != NULL ? json_object_get(who->roles) : json_object_new_array());
+	put_str(actor, "type",
+	        known && who->kind == WHO_NODE     ? "node"
+	        : known && who->kind == WHO_SYSTEM ? "system"
+	                                           : "user");
 	return actor;
 }
 
@@ -191,11 +200,9 @@ static json_object *context_of(struct request *r, const struct audit *a, const s
 	json_object *context = json_object_new_object();
 	const char *session = who != NULL && !a->no_session ? who->session_id : NULL;
 
-	json_set_str_opt(context, "ipAddress", req_client_ip(r));
-	if (session == NULL)
-		session = req_header(r, "x-rakkr-session-id");
-	json_set_str_opt(context, "sessionId", session);
-	json_set_str_opt(context, "userAgent", req_header(r, "user-agent"));
+	put_str(context, "ipAddress", req_client_ip(r));
+	put_str(context, "sessionId", session != NULL ? session : req_header(r, "x-rakkr-session-id"));
+	put_str(context, "userAgent", req_header(r, "user-agent"));
 	return context;
 }
 
@@ -203,10 +210,9 @@ static json_object *target_of(struct target t)
 {
 	json_object *o = json_object_new_object();
 
-	if (t.id != NULL && t.id[0] != '\0')
-		json_set_str(o, "id", t.id);
-	json_set_str_opt(o, "name", t.name);
-	json_set_str(o, "type", t.type);
+	put_str(o, "id", t.id != NULL && t.id[0] != '\0' ? t.id : NULL);
+	put_str(o, "name", t.name);
+	put_str(o, "type", t.type);
 	return o;
 }
 
@@ -226,27 +232,26 @@ void audit_add(struct request *r, const struct audit *a)
 	const char *permission = a->permission != NULL ? a->permission : permission_name(r->route->permission);
 	json_object *event = json_object_new_object();
 	json_object *all = json_object_new_object();
-	char id[UUID_SIZE];
+	char id[UUID_SIZE], created[CLOCK_ISO_SIZE];
 
 	uuid_v7(id, r->now_ms);
-	json_set_str(event, "action", action_of(r, a, outcome));
-	json_object_object_add(event, "actor", actor_of(who));
-	json_object_object_add(event, "actorContext", context_of(r, a, who));
+	put_str(event, "action", action_of(r, a, outcome));
+	put(event, "actor", actor_of(who));
+	put(event, "actorContext", context_of(r, a, who));
 	json_set_ref(event, "after", a->after);
 	json_set_ref(event, "before", a->before);
 	json_set_ref(event, "correlationIds", a->correlation);
-	json_set_iso(event, "createdAt", r->now_ms);
-	json_set_str(all, "method", r->method);
-	json_set_str(all, "path", r->path);
+	put_str(event, "createdAt", clock_iso(created, r->now_ms));
+	put_str(all, "method", r->method);
+	put_str(all, "path", r->path);
 	if (a->details != NULL)
 		json_merge(all, a->details, false);
-	json_object_object_add(event, "details", all);
-	json_set_str(event, "id", id);
-	json_set_str(event, "outcome", outcome);
-	if (permission != NULL && permission[0] != '\0')
-		json_set_str(event, "permission", permission);
-	json_set_str_opt(event, "reason", a->reason);
-	json_object_object_add(event, "target", target_of(a->target));
+	put(event, "details", all);
+	put_str(event, "id", id);
+	put_str(event, "outcome", outcome);
+	put_str(event, "permission", permission != NULL && permission[0] != '\0' ? permission : NULL);
+	put_str(event, "reason", a->reason);
+	put(event, "target", target_of(a->target));
 	if (r->audit == NULL)
 		r->audit = json_new_array(r->mem);
 	json_object_array_add(r->audit, event);
@@ -260,7 +265,7 @@ void audit_ok(struct request *r, struct target target, json_object *details_)
 }
 
 status fail(struct request *r, int status_code, const char *text, const char *reason, struct target target,
-	    json_object *details_)
+            json_object *details_)
 {
 	audit_add(r, &(struct audit){.outcome = "failed", .reason = reason, .target = target, .details = details_});
 	r->rollback = true;
@@ -268,7 +273,7 @@ status fail(struct request *r, int status_code, const char *text, const char *re
 }
 
 status fail_issues(struct request *r, const char *text, json_object *issues, const char *reason, struct target target,
-		   json_object *details_)
+                   json_object *details_)
 {
 	audit_add(r, &(struct audit){.outcome = "failed", .reason = reason, .target = target, .details = details_});
 	r->rollback = true;

@@ -48,23 +48,30 @@ void buf_puts(struct buf *b, const char *s)
 
 void buf_putc(struct buf *b, char c)
 {
-	buf_add(b, &c, 1);
+	char *at = b->len + 1 < b->cap ? b->data + b->len : buf_reserve(b, 1);
+
+	at[0] = c;
+	at[1] = '\0';
+	b->len++;
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap, again;
+	size_t room;
+	char *at = buf_reserve(b, 0);
 	int n;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	room = b->cap - b->len;
+	n = vsnprintf(at, room, fmt, ap);
 	va_end(ap);
-	if (n > 0) {
-		char *at = buf_reserve(b, (size_t)n);
-
+	if (n > 0 && (size_t)n >= room) {
+		at = buf_reserve(b, (size_t)n);
 		vsnprintf(at, (size_t)n + 1, fmt, again);
-		b->len += (size_t)n;
 	}
+	if (n > 0)
+		b->len += (size_t)n;
 	va_end(again);
 }

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/self.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -101,11 +102,30 @@ static void uuid_format(char out[UUID_SIZE], const unsigned char b[16])
 	out[o] = '\0';
 }
 
+/*
+ * Random bytes of ids, which are no secrets: taken from the generator in portions, because asking it costs more than the
+ * rest of a short request's id. A fork must not repeat them.
+ */
+static void id_random(unsigned char *out, size_t n)
+{
+	static unsigned char portion[512];
+	static size_t left;
+	static pid_t owner;
+
+	if (left < n || owner != process_self()) {
+		crypto_random(portion, sizeof(portion));
+		left = sizeof(portion);
+		owner = process_self();
+	}
+	left -= n;
+	memcpy(out, portion + left, n);
+}
+
 void uuid_v4(char out[UUID_SIZE])
 {
 	unsigned char b[16];
 
-	crypto_random(b, sizeof(b));
+	id_random(b, sizeof(b));
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
 	uuid_format(out, b);
@@ -126,7 +146,7 @@ void uuid_v7(char out[UUID_SIZE], int64_t now_ms)
 		last_ms++;
 		sequence = 0;
 	}
-	crypto_random(b + 8, 8);
+	id_random(b + 8, 8);
 	for (int i = 0; i < 6; i++)
 		b[i] = (unsigned char)((uint64_t)last_ms >> (40 - 8 * i));
 	b[6] = (unsigned char)(0x70 | (sequence >> 8));

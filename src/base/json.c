@@ -284,6 +284,18 @@ json_object *json_clone(const void *ctx, json_object *o)
 	return json_own(ctx, copy);
 }
 
+json_object *json_shallow(const void *ctx, json_object *o)
+{
+	json_object *copy = json_new_object(ctx);
+
+	json_object_object_foreach(o, key, value)
+	{
+		if (json_object_object_add_ex(copy, key, json_object_get(value), JSON_C_OBJECT_ADD_KEY_IS_NEW) != 0)
+			mem_exhausted();
+	}
+	return copy;
+}
+
 static bool same_object(json_object *a, json_object *b)
 {
 	if (json_object_object_length(a) != json_object_object_length(b))

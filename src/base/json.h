@@ -72,6 +72,9 @@ bool json_is_num(json_object *v);
 /* Deep copy owned by ctx. */
 json_object *json_clone(const void *ctx, json_object *o);
 
+/* A new object, owned by ctx, with the members of object o themselves: those must not be changed in place then. */
+json_object *json_shallow(const void *ctx, json_object *o);
+
 /* Deep equality; object key order does not matter, array order does; 2 equals 2.0. */
 bool json_same(json_object *a, json_object *b);
 

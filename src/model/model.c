@@ -1,5 +1,8 @@
 #include "model/model.h"
 
+#include "base/json.h"
+#include "base/mem.h"
+
 #include <string.h>
 
 const struct model *const models[] = {
@@ -78,18 +81,26 @@ json_object *model_value(json_object *doc, const struct model_field *f)
 	return value;
 }
 
-void model_set(json_object *doc, const struct model_field *f, json_object *value)
+/* The object that a field is to be changed in, made if it is missing. Others may hold it: it becomes a copy of doc's own. */
+static json_object *own_holder(json_object *doc, const struct model_field *f, const char **member)
 {
 	char parent[PARENT_MAX];
-	const char *member = split_name(f->name, parent);
-	json_object *o = doc;
-	if (parent[0] != '\0') {
-		o = json_object_at(doc, parent);
-		if (o == NULL) {
-			o = json_object_new_object();
-			json_object_object_add(doc, parent, o);
-		}
-	}
+	json_object *o, *own;
+	*member = split_name(f->name, parent);
+	if (parent[0] == '\0')
+		return doc;
+	void *ctx = talloc_new(NULL);
+	o = json_object_at(doc, parent);
+	own = json_object_get(o == NULL ? json_new_object(ctx) : json_shallow(ctx, o));
+	talloc_free(ctx);
+	json_object_object_add(doc, parent, own);
+	return own;
+}
+
+void model_set(json_object *doc, const struct model_field *f, json_object *value)
+{
+	const char *member;
+	json_object *o = own_holder(doc, f, &member);
 	json_object_object_add(o, member, value);
 }
 
@@ -97,8 +108,9 @@ void model_unset(json_object *doc, const struct model_field *f)
 {
 	const char *member;
 	json_object *o = holder(doc, f, &member);
-	if (o == NULL)
+	if (o == NULL || !json_has(o, member))
 		return;
+	o = own_holder(doc, f, &member);
 	json_object_object_del(o, member);
 	if (o != doc && json_object_object_length(o) == 0) {
 		char parent[PARENT_MAX];
@@ -109,7 +121,7 @@ void model_unset(json_object *doc, const struct model_field *f)
 
 json_object *model_public(const void *ctx, const struct model *m, json_object *doc)
 {
-	json_object *copy = json_clone(ctx, doc);
+	json_object *copy = json_shallow(ctx, doc);
 	for (size_t i = 0; i < m->count; i++)
 		if (m->fields[i].flags & M_HIDDEN)
 			model_unset(copy, &m->fields[i]);

@@ -126,14 +126,17 @@ bool model_has(json_object *doc, const struct model_field *f, json_object **valu
 
 /*
  * Sets f in doc; takes the reference of value (NULL = JSON null). The object of a dotted name is made when it is
- * missing (or is no object).
+ * missing (or is no object), and replaced by a copy when it is not: documents may share it.
  */
 void model_set(json_object *doc, const struct model_field *f, json_object *value);
 
 /* Removes f from doc, and with the last member of a dotted name its object. */
 void model_unset(json_object *doc, const struct model_field *f);
 
-/* A copy of doc, owned by ctx, without M_HIDDEN fields: what may leave the controller. */
+/*
+ * A copy of doc, owned by ctx, without M_HIDDEN fields: what may leave the controller. Members are shared with doc and
+ * must not be changed in place.
+ */
 json_object *model_public(const void *ctx, const struct model *m, json_object *doc);
 
 /*

@@ -41,21 +41,21 @@ static json_object *waiting(const struct app *app, const void *ctx, json_object 
 static void apply(json_object *node, json_object *beat)
 {
 	for (size_t i = 0; i < MEMBERS; i++)
-		json_set_copy(node, members[i], json_get(beat, members[i]));
+		json_set_ref(node, members[i], json_get(beat, members[i]));
 }
 
-void beats_overlay(const struct app *app, json_object *stored, json_object *node)
+json_object *beats_current(const struct app *app, const void *ctx, json_object *stored)
 {
-	void *ctx;
-	json_object *beat;
+	json_object *beat, *node = stored;
 
 	if (store_is_database(app->store))
-		return;
-	ctx = talloc_new(NULL);
+		return stored;
 	beat = waiting(app, ctx, stored);
-	if (beat != NULL)
+	if (beat != NULL) {
+		node = json_shallow(ctx, stored);
 		apply(node, beat);
-	talloc_free(ctx);
+	}
+	return node;
 }
 
 /* Keeps the state after a beat; false if there is no room. */
@@ -79,9 +79,8 @@ status beats_take(const struct app *app, const void *ctx, const char *node_id, j
 	if (store_is_database(app->store))
 		return store_node_heartbeat(app->store, ctx, node_id, beat, now_ms, before, after);
 	TRY(store_get(app->store, ctx, &model_nodes, node_id, &stored));
-	*before = json_clone(ctx, stored);
-	beats_overlay(app, stored, *before);
-	*after = json_clone(ctx, *before);
+	*before = beats_current(app, ctx, stored);
+	*after = json_shallow(ctx, *before);
 	apply(*after, beat);
 	json_set_iso(*after, "lastSeenAt", now_ms);
 	/* A beat stored in the future (the clock was set back) would win over this one. */

@@ -15,8 +15,8 @@
 status beats_take(const struct app *app, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
                   json_object **before, json_object **after);
 
-/* Brings node, a copy of the stored document, up to the last beat that is newer than what is stored. */
-void beats_overlay(const struct app *app, json_object *stored, json_object *node);
+/* The stored node after the last beat that is newer than what is stored: stored itself, or a copy owned by ctx. */
+json_object *beats_current(const struct app *app, const void *ctx, json_object *stored);
 
 /* Writes the beats that wait in live memory to the file, as one unit of work; called by the runner. */
 status beats_flush(const struct app *app);

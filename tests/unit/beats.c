@@ -78,10 +78,7 @@ static json_object *stored_node(const char *id)
 /* The node as everybody sees it. */
 static json_object *seen_node(const char *id)
 {
-	json_object *stored = stored_node(id), *node = json_clone(mem, stored);
-
-	beats_overlay(&app, stored, node);
-	return node;
+	return beats_current(&app, mem, stored_node(id));
 }
 
 static json_object *beat(const char *id, const char *host, int uptime, int64_t now_ms, json_object **before)

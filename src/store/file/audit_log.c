@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/self.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -65,22 +66,23 @@ static void close_log(struct audit_log *a)
 	a->fd = -1;
 }
 
-/* True if path is still the file that is open: not after a log rotation. */
-static bool is_current(const struct audit_log *a)
+/* True if path is still the file that is open: not after a log rotation. Its state goes to st. */
+static bool is_current(const struct audit_log *a, struct stat *st)
 {
-	struct stat open_one, named;
+	struct stat open_one;
 
-	return a->owner == getpid() && fstat(a->fd, &open_one) == 0 && stat(a->path, &named) == 0 &&
-	       open_one.st_ino == named.st_ino && open_one.st_dev == named.st_dev;
+	return fstat(a->fd, &open_one) == 0 && stat(a->path, st) == 0 && open_one.st_ino == st->st_ino &&
+	       open_one.st_dev == st->st_dev;
 }
 
+/* Opens the file unless this process has opened it already. */
 static bool open_log(struct audit_log *a)
 {
-	if (a->fd >= 0 && !is_current(a))
+	if (a->fd >= 0 && a->owner != process_self())
 		close_log(a);
 	if (a->fd < 0) {
 		a->fd = open(a->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-		a->owner = getpid();
+		a->owner = process_self();
 		a->synced = -1;
 	}
 	return a->fd >= 0;
@@ -94,14 +96,13 @@ static bool is_torn(int fd, off_t size)
 	return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
 }
 
-/* All or nothing; errno. */
-static bool append_bytes(int fd, const char *data, size_t n)
+/* To a file of that size. All or nothing; errno. */
+static bool append_bytes(int fd, off_t size, const char *data, size_t n)
 {
-	struct stat st;
 	size_t done = 0;
 	int error;
 
-	if (fstat(fd, &st) != 0 || (is_torn(fd, st.st_size) && write(fd, "\n", 1) != 1))
+	if (is_torn(fd, size) && write(fd, "\n", 1) != 1)
 		return false;
 	while (done < n) {
 		ssize_t put = write(fd, data + done, n - done);
@@ -115,16 +116,20 @@ static bool append_bytes(int fd, const char *data, size_t n)
 	if (done == n)
 		return true;
 	error = errno;
-	if (ftruncate(fd, st.st_size) != 0)
+	if (ftruncate(fd, size) != 0)
 		log_warn("the audit log ends in a torn line: %s", strerror(errno));
 	errno = error;
 	return false;
 }
 
-/* The lock of the file that is at the path: while it was waited for, the log may have been replaced by a shorter one.
+/*
+ * The lock of the file that is at the path: while it was waited for, the log may have been replaced by a shorter one.
+ * *size: of the file.
  */
-static status lock_log(struct audit_log *a)
+static status lock_log(struct audit_log *a, off_t *size)
 {
+	struct stat named;
+
 	for (;;) {
 		status st;
 
@@ -133,15 +138,19 @@ static status lock_log(struct audit_log *a)
 		st = fs_lock(a->fd, LOCK_WAIT_MS);
 		if (st != ST_OK)
 			return st == ST_CONFLICT ? fs_failed("lock", a->path, ETIMEDOUT) : st;
-		if (is_current(a))
+		if (is_current(a, &named)) {
+			*size = named.st_size;
 			return ST_OK;
+		}
 		close_log(a);
 	}
 }
 
 status audit_lock(struct file_store *s)
 {
-	return lock_log(&s->audit);
+	off_t size;
+
+	return lock_log(&s->audit, &size);
 }
 
 void audit_unlock(struct file_store *s)
@@ -151,10 +160,11 @@ void audit_unlock(struct file_store *s)
 
 static status append_locked(struct audit_log *a, const char *data, size_t n)
 {
+	off_t size;
 	status st;
 
-	TRY(lock_log(a));
-	st = append_bytes(a->fd, data, n) ? ST_OK : fs_failed("write", a->path, errno);
+	TRY(lock_log(a, &size));
+	st = append_bytes(a->fd, size, data, n) ? ST_OK : fs_failed("write", a->path, errno);
 	fs_unlock(a->fd);
 	return st;
 }
@@ -225,10 +235,14 @@ status audit_sync(struct file_store *s)
 	struct audit_log *a = &s->audit;
 	struct stat st;
 
-	if (access(a->path, F_OK) != 0 && errno == ENOENT)
-		return ST_OK;
-	if (!open_log(a) || fstat(a->fd, &st) != 0)
-		return fs_failed("open", a->path, errno);
+	if (a->fd >= 0 && (a->owner != process_self() || !is_current(a, &st)))
+		close_log(a);
+	if (a->fd < 0) {
+		if (stat(a->path, &st) != 0 && errno == ENOENT)
+			return ST_OK;
+		if (!open_log(a) || fstat(a->fd, &st) != 0)
+			return fs_failed("open", a->path, errno);
+	}
 	if (st.st_size == a->synced)
 		return ST_OK;
 	if (fdatasync(a->fd) != 0)
@@ -249,18 +263,15 @@ status audit_sync(struct file_store *s)
 /* How far back the lines are looked for when the log was replaced meanwhile. */
 #define TAIL_MAX (8 * 1024 * 1024)
 
-static bool has_lines(const struct audit_log *a, off_t offset, const char *lines, size_t n)
+static bool has_lines(const struct audit_log *a, off_t end, off_t offset, const char *lines, size_t n)
 {
-	struct stat st;
 	char *data;
 	size_t size, got = 0;
 	bool found;
 
-	if (fstat(a->fd, &st) != 0)
-		return false;
-	if (offset > st.st_size)
-		offset = st.st_size > TAIL_MAX ? st.st_size - TAIL_MAX : 0;
-	size = (size_t)(st.st_size - offset);
+	if (offset > end)
+		offset = end > TAIL_MAX ? end - TAIL_MAX : 0;
+	size = (size_t)(end - offset);
 	data = mem_array(NULL, char, size + 1);
 	while (got < size) {
 		ssize_t part = pread(a->fd, data + got, size - got, offset + (off_t)got);
@@ -278,11 +289,12 @@ status audit_complete(struct file_store *s, int64_t offset, const char *lines, s
 {
 	struct audit_log *a = &s->audit;
 	status st = ST_OK;
+	off_t size;
 
 	if (n == 0)
 		return ST_OK;
-	TRY(lock_log(a));
-	if (!has_lines(a, (off_t)offset, lines, n) && !append_bytes(a->fd, lines, n))
+	TRY(lock_log(a, &size));
+	if (!has_lines(a, size, (off_t)offset, lines, n) && !append_bytes(a->fd, size, lines, n))
 		st = fs_failed("write", a->path, errno);
 	fs_unlock(a->fd);
 	return st == ST_OK ? audit_sync(s) : st;

@@ -37,7 +37,7 @@ json_object *document_out(const void *ctx, const struct model *m, json_object *d
 
 json_object *element_out(const void *ctx, const struct collection *c, const struct element *e)
 {
-	return complete(c->model, element_document(ctx, c, e));
+	return complete(c->model, e->partial ? element_document(ctx, c, e) : json_shallow(ctx, e->doc));
 }
 
 /* ---- in ----------------------------------------------------------------------------------------- */

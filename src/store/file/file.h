@@ -210,7 +210,7 @@ json_object *count_list(const void *ctx, json_object *counts);
 /* A copy of doc as it leaves the store, owned by ctx: nullable fields present, derived ones computed. */
 json_object *document_out(const void *ctx, const struct model *m, json_object *doc);
 
-/* The same of an element. */
+/* The same of an element, with whose document it shares its members: they must not be changed in place. */
 json_object *element_out(const void *ctx, const struct collection *c, const struct element *e);
 
 /*

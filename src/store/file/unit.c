@@ -12,6 +12,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/self.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -28,7 +29,7 @@ status lock_take(struct lock_file *l, int64_t wait_ms)
 {
 	status st;
 
-	if (l->fd >= 0 && l->owner != getpid()) { /* inherited over a fork: the lock would be shared with the parent */
+	if (l->fd >= 0 && l->owner != process_self()) { /* inherited over a fork: the lock would be shared with the parent */
 		close(l->fd);
 		l->fd = -1;
 		l->held = false;
@@ -39,7 +40,7 @@ status lock_take(struct lock_file *l, int64_t wait_ms)
 		l->fd = fs_lock_open(l->path);
 		if (l->fd < 0)
 			return fs_failed("open lock file", l->path, errno);
-		l->owner = getpid();
+		l->owner = process_self();
 	}
 	st = fs_lock(l->fd, wait_ms);
 	l->held = st == ST_OK;
@@ -48,7 +49,7 @@ status lock_take(struct lock_file *l, int64_t wait_ms)
 
 void lock_release(struct lock_file *l)
 {
-	if (l->held && l->owner == getpid())
+	if (l->held && l->owner == process_self())
 		fs_unlock(l->fd);
 	l->held = false;
 }
@@ -187,7 +188,7 @@ status unit_begin(struct file_store *s)
 {
 	status st;
 
-	if (s->lock.held && s->lock.owner == getpid())
+	if (s->lock.held && s->lock.owner == process_self())
 		return ST_OK;
 	st = lock_take(&s->lock, LOCK_WAIT_MS);
 	if (st == ST_CONFLICT) {
