@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/crypto.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -150,21 +151,6 @@ static bool open_incoming(struct cache_upload *u)
 	return u->fd >= 0 && flock(u->fd, LOCK_EX | LOCK_NB) == 0;
 }
 
-static bool write_all(int fd, const char *data, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, data, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return false;
-		data += done;
-		n -= (size_t)done;
-	}
-	return true;
-}
-
 /* Copies the body into the file and hashes it. */
 static status receive_body(struct cache_upload *u, const struct cache_reader *reader, int64_t max, const char **reason)
 {
@@ -181,7 +167,7 @@ static status receive_body(struct cache_upload *u, const struct cache_reader *re
 		u->size += n;
 		if (u->size > max)
 			s = ST_TOO_LARGE;
-		else if (EVP_DigestUpdate(md, block, (size_t)n) != 1 || !write_all(u->fd, block, (size_t)n))
+		else if (EVP_DigestUpdate(md, block, (size_t)n) != 1 || !io_write(u->fd, block, (size_t)n))
 			s = system_failure(u, "write", errno, reason);
 	}
 	if (s == ST_OK && n < 0)

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -43,21 +44,6 @@ static int open_locked(const char *path, int flags)
 	}
 }
 
-static bool write_all(int fd, const char *data, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, data, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return false;
-		data += done;
-		n -= (size_t)done;
-	}
-	return true;
-}
-
 bool leftovers_add(const struct config *c, const struct leftover *files, size_t n)
 {
 	void *ctx = talloc_new(NULL);
@@ -77,7 +63,7 @@ bool leftovers_add(const struct config *c, const struct leftover *files, size_t 
 		buf_putc(&b, '\n');
 	}
 	fd = b.len > 0 ? open_locked(path, O_WRONLY | O_APPEND | O_CREAT) : -1;
-	good = b.len == 0 || (fd >= 0 && write_all(fd, b.data, b.len) && fdatasync(fd) == 0) || complain(path);
+	good = b.len == 0 || (fd >= 0 && io_write(fd, b.data, b.len) && fdatasync(fd) == 0) || complain(path);
 	if (fd >= 0)
 		close(fd);
 	talloc_free(ctx);
@@ -159,7 +145,7 @@ static bool replace(const void *ctx, const char *path, size_t seen, struct buf *
 		buf_add(kept, text + seen, n - seen);
 	if (text != NULL)
 		fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	good = fd >= 0 && write_all(fd, kept->data != NULL ? kept->data : "", kept->len) && fdatasync(fd) == 0 &&
+	good = fd >= 0 && io_write(fd, kept->data != NULL ? kept->data : "", kept->len) && fdatasync(fd) == 0 &&
 	       rename(temp, path) == 0;
 	if (!good)
 		complain(path);

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/self.h"
@@ -99,21 +100,11 @@ static bool is_torn(int fd, off_t size)
 /* To a file of that size. All or nothing; errno. */
 static bool append_bytes(int fd, off_t size, const char *data, size_t n)
 {
-	size_t done = 0;
 	int error;
 
 	if (is_torn(fd, size) && write(fd, "\n", 1) != 1)
 		return false;
-	while (done < n) {
-		ssize_t put = write(fd, data + done, n - done);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			break;
-		done += (size_t)put;
-	}
-	if (done == n)
+	if (io_write(fd, data, n))
 		return true;
 	error = errno;
 	if (ftruncate(fd, size) != 0)

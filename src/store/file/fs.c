@@ -1,6 +1,7 @@
 #include "store/file/fs.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -141,21 +142,6 @@ status fs_read(const void *ctx, const char *path, char **data, size_t *size, str
 	return ok ? ST_OK : ST_UNAVAILABLE;
 }
 
-static bool write_all(int fd, const char *data, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, data, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return false;
-		data += done;
-		n -= (size_t)done;
-	}
-	return true;
-}
-
 /* Two versions of a file may share inode and size, and the file system's clock ticks in milliseconds only. */
 static bool set_mtime(int fd, int64_t after_ns)
 {
@@ -181,7 +167,7 @@ status fs_write_new(const char *path, const char *data, size_t n, int64_t after_
 
 	if (fd < 0)
 		return fs_failed("create", path, errno);
-	if (!write_all(fd, data, n) || !set_mtime(fd, after_ns) || fsync(fd) != 0 || fstat(fd, &st) != 0)
+	if (!io_write(fd, data, n) || !set_mtime(fd, after_ns) || fsync(fd) != 0 || fstat(fd, &st) != 0)
 		error = errno;
 	if (close(fd) != 0 && error == 0)
 		error = errno;
@@ -203,7 +189,7 @@ status fs_overwrite(const char *path, const char *data, size_t n)
 		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return fs_failed("write", path, errno);
-	if (!write_all(fd, data, n) || fdatasync(fd) != 0)
+	if (!io_write(fd, data, n) || fdatasync(fd) != 0)
 		error = errno;
 	if (close(fd) != 0 && error == 0)
 		error = errno;

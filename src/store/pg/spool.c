@@ -9,6 +9,7 @@
 #include "store/pg/pg.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "store/file/fs.h"
 
@@ -95,28 +96,13 @@ static status lock_file(struct spool *s)
 	}
 }
 
-static bool write_all(int fd, const char *data, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, data, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return false;
-		data += done;
-		n -= (size_t)done;
-	}
-	return fdatasync(fd) == 0;
-}
-
 static status append(struct spool *s, const char *data, size_t n)
 {
 	off_t end = lseek(s->fd, 0, SEEK_END);
 	int error;
 
 	s->before = end;
-	if (write_all(s->fd, data, n))
+	if (io_write(s->fd, data, n) && fdatasync(s->fd) == 0)
 		return ST_OK;
 	error = errno;
 	s->before = -1;
@@ -260,7 +246,7 @@ status spool_reject(const struct spool *s, const char *line, size_t n)
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	status st = ST_OK;
 
-	if (fd < 0 || !write_all(fd, line, n))
+	if (fd < 0 || !io_write(fd, line, n) || fdatasync(fd) != 0)
 		st = fs_failed("cannot write", path, errno);
 	else
 		log_error("an audit event that the database refuses was put into %s", path);
