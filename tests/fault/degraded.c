@@ -3,6 +3,7 @@
  * it is back. Postgres only. Runs alone on its instance (other tests would see the faults).
  */
 #include "http/harness.h"
+#include "http/outage.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -21,8 +22,6 @@
 TestSuite(degraded, .timeout = 240);
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
-#define BACK_MS 5000
-#define FAST_SECONDS 0.25
 
 static void nap(int ms)
 {
@@ -94,39 +93,6 @@ static void take_away(void)
 	nap(50);
 }
 
-static bool is_degraded(const struct response *r)
-{
-	const char *value = header(r, "x-rakkr-degraded");
-
-	return value != NULL && strcmp(value, "database") == 0;
-}
-
-/* As before: many requests in a row, so that every worker has answered some of them. */
-static bool back_to_normal(void *arg)
-{
-	(void)arg;
-	for (int i = 0; i < 24; i++) {
-		struct response r = get("/api/v1/nodes", admin());
-
-		if (r.status != 200 || is_degraded(&r) || get("/readyz", NULL).status != 200)
-			return false;
-	}
-	return true;
-}
-
-static int compare_seconds(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *seconds, size_t n)
-{
-	qsort(seconds, n, sizeof(*seconds), compare_seconds);
-	return seconds[n / 2];
-}
-
 /* ---- files of the instance --------------------------------------------------------------------------------------- */
 
 static void digest_folder(const char *folder, char *out, size_t size)
@@ -185,7 +151,6 @@ struct expectation {
 	{                                                                                                              \
 		method_, path_, body_, ADMIN, 503, 503, false, false, AUTH                                             \
 	}
-#define BEAT "{\"agentVersion\":\"0.1.0\",\"hostname\":\"h\",\"ipAddresses\":[]}"
 #define FRAME                                                                                                          \
 	"{\"capturedAt\":\"2031-01-01T00:00:00.000Z\",\"interfaceId\":\"i\",\"levels\":[{\"channelIndex\":1,"          \
 	"\"clipping\":false,\"label\":\"L\",\"peakDbfs\":-3,\"rmsDbfs\":-9}],\"nodeId\":\"%n\"}"
@@ -437,58 +402,6 @@ Test(degraded, what_was_revoked_stays_revoked)
 }
 
 /* ---- how fast ---------------------------------------------------------------------------------------------------- */
-
-#define CLIENTS 4
-#define TRIES 41
-
-/* A refused write, a read from memory and a sign of life, many times, from several clients at once. */
-struct pace {
-	const struct node *node;
-	double writes[CLIENTS * TRIES], reads[CLIENTS * TRIES], beats[CLIENTS * TRIES];
-	int wrong[CLIENTS];
-};
-
-static void keep_pace(int index, void *arg)
-{
-	struct pace *p = arg;
-
-	for (int i = 0; i < TRIES; i++) {
-		struct response r = patch(p->node->path, admin(), "{\"notes\":\"x\"}");
-
-		p->writes[index * TRIES + i] = r.seconds;
-		p->wrong[index] += r.status != 503;
-		r = get(p->node->path, admin());
-		p->reads[index * TRIES + i] = r.seconds;
-		/* verified when the database was there; 503 when that is too long ago */
-		p->wrong[index] += r.status != 200 && r.status != 503;
-		r = post(fmt("%s/heartbeat", p->node->path), p->node->token, BEAT);
-		p->beats[index * TRIES + i] = r.seconds;
-		p->wrong[index] += r.status != 202;
-	}
-}
-
-static void expect_pace(const struct node *n, const char *when)
-{
-	static struct pace p;
-	double writes, reads, beats;
-
-	memset(&p, 0, sizeof(p));
-	p.node = n;
-	parallel(CLIENTS, keep_pace, &p);
-	writes = median(p.writes, CLIENTS * TRIES);
-	reads = median(p.reads, CLIENTS * TRIES);
-	beats = median(p.beats, CLIENTS * TRIES);
-	fprintf(stderr,
-	        "%s: medians of 4 clients: write refused %.0f ms, read %.0f ms, heartbeat %.0f ms; slowest %.0f ms\n",
-	        when, writes * 1e3, reads * 1e3, beats * 1e3, p.writes[CLIENTS * TRIES - 1] * 1e3);
-	cr_expect_lt(writes, FAST_SECONDS, "%s: a write is refused in %.0f ms", when, writes * 1e3);
-	cr_expect_lt(reads, FAST_SECONDS, "%s: a read takes %.0f ms", when, reads * 1e3);
-	cr_expect_lt(beats, FAST_SECONDS, "%s: a heartbeat takes %.0f ms", when, beats * 1e3);
-	/* four clients take turns on three workers: even the slowest one was not held up for long */
-	cr_expect_lt(p.writes[CLIENTS * TRIES - 1], 2.0, "%s: one took %.1f s", when, p.writes[CLIENTS * TRIES - 1]);
-	for (int i = 0; i < CLIENTS; i++)
-		cr_expect_eq(p.wrong[i], 0, "%s: %d unexpected answers", when, p.wrong[i]);
-}
 
 Test(degraded, refused_at_once_when_the_server_refuses)
 {
