@@ -200,6 +200,34 @@ Test(meters, stream_ends_with_the_session)
 	raw_close(c);
 }
 
+struct crowd {
+	struct node node;
+	const char *token;
+	int seen[24];
+};
+
+static void watch(int index, void *arg)
+{
+	struct crowd *crowd = arg;
+	struct raw *c = open_stream(crowd->token);
+
+	crowd->seen[index] = events_of(raw_answer(c, 3000).body, crowd->node.id);
+	raw_close(c);
+}
+
+/* One process carries all of them, and other requests wait for none. */
+Test(meters, many_viewers_at_once)
+{
+	static struct crowd crowd;
+
+	crowd.node = enroll_node("Watched");
+	crowd.token = admin();
+	send_frame(&crowd.node, "x", "-20");
+	parallel(24, watch, &crowd);
+	for (int i = 0; i < 24; i++)
+		cr_expect_geq(crowd.seen[i], 2, "viewer %d: %d events", i, crowd.seen[i]);
+}
+
 Test(meters, stream_needs_a_session)
 {
 	struct response r = get("/api/v1/meter-events", NULL);
