@@ -3,8 +3,8 @@
  * and without memory that grows with them, straight after they were loaded in one statement.
  */
 #include "http/harness.h"
+#include "http/pool_memory.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,63 +34,14 @@ static void clear(const struct node *n)
 	sql("DELETE FROM recordings WHERE node_id = '%s'", n->id);
 }
 
-/* ---- memory of the pool ------------------------------------------------------------------------------------------ */
-
-static long status_kb(const char *pid, const char *key)
-{
-	char line[256];
-	long kb = -1;
-	FILE *f = fopen(fmt("/proc/%s/status", pid), "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (strncmp(line, key, strlen(key)) == 0)
-			kb = strtol(line + strlen(key), NULL, 10);
-	if (f != NULL)
-		fclose(f);
-	return kb;
-}
-
-static bool instrumented(const char *pid)
-{
-	char line[512];
-	bool found = false;
-	FILE *f = fopen(fmt("/proc/%s/maps", pid), "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		found |= strstr(line, "libasan") != NULL || strstr(line, "memcheck") != NULL;
-	if (f != NULL)
-		fclose(f);
-	return found;
-}
-
-/* Forgets the peaks of the master's children, or checks them. */
-static void peaks(bool check, const char *what)
-{
-	long master = 0;
-	FILE *f = fopen(fmt("%s/pid/pool", instance_dir()), "r");
-	DIR *proc = opendir("/proc");
-	cr_assert(f != NULL && fscanf(f, "%ld", &master) == 1);
-	fclose(f);
-	for (struct dirent *e = readdir(proc); e != NULL; e = readdir(proc)) {
-		if (e->d_name[0] < '1' || e->d_name[0] > '9' || status_kb(e->d_name, "PPid:") != master)
-			continue;
-		if (check) {
-			long kb = status_kb(e->d_name, "VmHWM:");
-			cr_expect(kb < WORKER_MAX_KB || instrumented(e->d_name), "%s: %ld KiB", what, kb);
-		} else if ((f = fopen(fmt("/proc/%s/clear_refs", e->d_name), "w")) != NULL) {
-			fputs("5", f);
-			fclose(f);
-		}
-	}
-	closedir(proc);
-}
-
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 static struct response read_whole(const char *path)
 {
-	peaks(false, path);
+	pool_forget_peaks();
 	struct response r = get(path, admin());
 	must(r, 200);
-	peaks(true, path);
+	pool_check_peaks(WORKER_MAX_KB, path);
 	return r;
 }
 
