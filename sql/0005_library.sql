@@ -77,7 +77,7 @@ CREATE INDEX recording_texts_list ON rakkr_fcgi.recording_texts (recorded_at DES
 CREATE INDEX recording_texts_cell ON rakkr_fcgi.recording_texts (cell);
 
 CREATE FUNCTION rakkr_fcgi.text_list(list jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT string_agg(e #>> '{}', chr(1)) FROM jsonb_array_elements(CASE WHEN jsonb_typeof(list) = 'array' THEN list
 		ELSE '[]' END) AS x(e) WHERE jsonb_typeof(e) = 'string'
 $$;
@@ -124,7 +124,8 @@ LANGUAGE sql STABLE AS $$
 	SELECT md5(ROW(folder, tags, status, source, health_status, node_id, schedule_id, x.f, x.m, x.w)::text)::uuid,
 		x.f, x.m, x.w, rakkr_fcgi.label_text(tags)
 	FROM (SELECT CASE WHEN coalesce(cache_path, '') <> '' THEN 'x' ELSE '' END, rakkr_fcgi.cell_metadata(metadata),
-		rakkr_fcgi.recording_words(name, folder, node_id, schedule_id, source, status, tags, metadata)) AS x(f, m, w)
+		rakkr_fcgi.recording_words(name, folder, node_id, schedule_id, source, status, tags, metadata)
+		OFFSET 0) AS x(f, m, w) -- each computed once
 $$;
 
 -- Folds what is committed of recording_changes. One at a time; others go on without.
@@ -183,30 +184,36 @@ LANGUAGE sql STABLE AS $$
 		AS x(e) WHERE jsonb_typeof(e) = 'string'
 $$;
 
--- What a write changes; definer's rights, as for the tally.
+-- What a write changes; definer's rights, as for the tally. After a load the planner is told at once how large things are
+-- now: statistics of an empty table make it walk a whole index for every job of a list.
 CREATE FUNCTION rakkr_fcgi.note_recordings() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	changes bigint;
 BEGIN
 	IF TG_OP = 'INSERT' THEN
-		INSERT INTO rakkr_fcgi.recording_changes
-			SELECT c.key, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id, r.schedule_id, c.has_file, c.facts,
-				c.words, c.labels, r.metadata->>'trackGroupId', (r.recorded_at AT TIME ZONE 'UTC')::date, count(*),
-				max(r.recorded_at)
+		WITH seen AS MATERIALIZED (
+			SELECT r.*, c.*, rakkr_fcgi.common_text(r.name, r.folder, r.node_id, r.schedule_id, r.source, r.status, r.tags,
+				r.metadata) AS common
 			FROM added r CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source, r.health_status,
 				r.node_id, r.schedule_id, r.cache_path, r.metadata) c
+		), texts AS (
+			INSERT INTO rakkr_fcgi.recording_texts AS t
+				SELECT id, recorded_at, key, common, rakkr_fcgi.own_text(id, metadata) FROM seen
+				ON CONFLICT (id) DO UPDATE SET recorded_at = excluded.recorded_at, cell = excluded.cell,
+					common = excluded.common, own = excluded.own
+				WHERE (t.recorded_at, t.cell, t.common, t.own) IS DISTINCT FROM
+					(excluded.recorded_at, excluded.cell, excluded.common, excluded.own)
+		)
+		INSERT INTO rakkr_fcgi.recording_changes
+			SELECT key, folder, tags, status, source, health_status, node_id, schedule_id, has_file, facts, words, labels,
+				metadata->>'trackGroupId', (recorded_at AT TIME ZONE 'UTC')::date, count(*), max(recorded_at)
+			FROM seen
 			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14;
 		GET DIAGNOSTICS changes = ROW_COUNT;
-		INSERT INTO rakkr_fcgi.recording_texts AS t
-			SELECT r.id, r.recorded_at, c.key, rakkr_fcgi.common_text(r.name, r.folder, r.node_id, r.schedule_id, r.source,
-				r.status, r.tags, r.metadata), rakkr_fcgi.own_text(r.id, r.metadata)
-			FROM added r CROSS JOIN LATERAL rakkr_fcgi.cell_of(r.name, r.folder, r.tags, r.status, r.source, r.health_status,
-				r.node_id, r.schedule_id, r.cache_path, r.metadata) c
-			ON CONFLICT (id) DO UPDATE SET recorded_at = excluded.recorded_at, cell = excluded.cell,
-				common = excluded.common, own = excluded.own
-			WHERE (t.recorded_at, t.cell, t.common, t.own) IS DISTINCT FROM
-				(excluded.recorded_at, excluded.cell, excluded.common, excluded.own);
+		IF (SELECT count(*) FROM added) >= 5000 THEN
+			ANALYZE (SKIP_LOCKED) public.recordings, rakkr_fcgi.recording_texts;
+		END IF;
 	ELSIF TG_OP = 'DELETE' THEN
 		INSERT INTO rakkr_fcgi.recording_changes
 			SELECT c.key, r.folder, r.tags, r.status, r.source, r.health_status, r.node_id, r.schedule_id, c.has_file, c.facts,
@@ -320,6 +327,9 @@ BEGIN
 		INSERT INTO rakkr_fcgi.job_texts
 			SELECT id, rakkr_fcgi.job_text(claimed_by, command, failure_reason, id, node_id, recording_id, status) FROM added
 			ON CONFLICT (id) DO UPDATE SET text = excluded.text;
+		IF (SELECT count(*) FROM added) >= 5000 THEN
+			ANALYZE (SKIP_LOCKED) public.recording_jobs, rakkr_fcgi.job_texts;
+		END IF;
 	ELSIF TG_OP = 'DELETE' THEN
 		DELETE FROM rakkr_fcgi.job_texts t USING removed r WHERE t.id = r.id;
 	ELSE

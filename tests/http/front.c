@@ -2,8 +2,10 @@
  */
 #include "http/harness.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- routing ----------------------------------------------------------------------------------------------------- */
 
@@ -81,6 +83,39 @@ Test(front, health_of_the_service)
 	must(get("/readyz", NULL), 200);
 	must(get("/api/v1/status", NULL), 401);
 	must(get("/api/v1/status", admin()), 200);
+}
+
+/* ---- the console's files (08 B1, Trap 40) ------------------------------------------------------------------------ */
+
+static void console_file(const char *name, const char *text)
+{
+	const char *path = fmt("%s/console/%s", instance_dir(), name);
+	FILE *f = fopen(path, "w");
+	cr_assert_not_null(f, "%s", path);
+	fputs(text, f);
+	fclose(f);
+	chmod(path, 0644);
+}
+
+Test(front, files_of_the_console)
+{
+	static const char *const pages[] = {"/", "/nodes", "/schedules/sched_1", "/index.html", "/access?x=1"};
+	struct response r;
+
+	mkdir(fmt("%s/console/assets", instance_dir()), 0755);
+	console_file("assets/app-1a2b.js", "let a;");
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		r = get(pages[i], NULL);
+		must(r, 200);
+		cr_expect_not_null(strstr(r.body, "<!doctype html>"), "%s", pages[i]);
+		cr_expect_str_eq(header(&r, "Cache-Control"), "no-cache", "%s", pages[i]);
+	}
+	r = get("/assets/app-1a2b.js", NULL);
+	must(r, 200);
+	cr_expect_str_eq(r.body, "let a;");
+	cr_expect_not_null(strstr(header(&r, "Cache-Control"), "immutable"));
+	must(get("/assets/app-0000.js", NULL), 404); /* no page in place of a script */
+	must(get("/assets/", NULL), 404);
 }
 
 /* ---- CORS -------------------------------------------------------------------------------------------------------- */

@@ -4,9 +4,9 @@
  * this program nor, as it shows, the pool holds one in memory.
  */
 #include "http/harness.h"
+#include "http/pool_memory.h"
 
 #include <curl/curl.h>
-#include <dirent.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,66 +184,6 @@ static const char *checksum(struct source *s)
 	return text;
 }
 
-/* ---- memory of the pool ------------------------------------------------------------------------------------------ */
-
-static long status_kb(const char *pid, const char *key)
-{
-	char line[256];
-	long kb = -1;
-	FILE *f = fopen(fmt("/proc/%s/status", pid), "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (strncmp(line, key, strlen(key)) == 0)
-			kb = strtol(line + strlen(key), NULL, 10);
-	if (f != NULL)
-		fclose(f);
-	return kb;
-}
-
-/* Sanitizers and valgrind need memory of their own. */
-static bool instrumented(const char *pid)
-{
-	char line[512];
-	bool found = false;
-	FILE *f = fopen(fmt("/proc/%s/maps", pid), "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		found |= strstr(line, "libasan") != NULL || strstr(line, "memcheck") != NULL;
-	if (f != NULL)
-		fclose(f);
-	return found;
-}
-
-/* Calls each(pid) for the master and its children. */
-static void each_process(void (*each)(const char *pid, void *arg), void *arg)
-{
-	char master[32] = "";
-	FILE *f = fopen(fmt("%s/pid/pool", instance_dir()), "r");
-	DIR *proc = opendir("/proc");
-	cr_assert(f != NULL && fscanf(f, "%31s", master) == 1);
-	fclose(f);
-	each(master, arg);
-	for (struct dirent *e = readdir(proc); e != NULL; e = readdir(proc))
-		if (e->d_name[0] > '0' && e->d_name[0] <= '9' &&
-		    status_kb(e->d_name, "PPid:") == strtol(master, NULL, 10))
-			each(e->d_name, arg);
-	closedir(proc);
-}
-
-static void forget_peak(const char *pid, void *arg)
-{
-	FILE *f = fopen(fmt("/proc/%s/clear_refs", pid), "w");
-	(void)arg;
-	if (f == NULL)
-		return;
-	fputs("5", f);
-	fclose(f);
-}
-
-static void check_peak(const char *pid, void *arg)
-{
-	long kb = status_kb(pid, "VmHWM:");
-	cr_expect(kb < POOL_MAX_KB || instrumented(pid), "%s: process %s took %ld KiB", (const char *)arg, pid, kb);
-}
-
 /* ---- there and back ---------------------------------------------------------------------------------------------- */
 
 static void there_and_back(int64_t size)
@@ -253,7 +193,7 @@ static void there_and_back(int64_t size)
 	struct source s = {.size = size};
 	char *what = fmt("%lld MiB", (long long)(size / MIB));
 	cr_assert_str_eq(claim_next(&n), t.job_id);
-	each_process(forget_peak, NULL);
+	pool_forget_peaks();
 	struct answer a = upload(&n, &t, &s);
 	cr_assert_eq(a.status, 201, "%s: %ld %s", what, a.status, a.body);
 	json_object *reply = json_tokener_parse(a.body);
@@ -272,7 +212,7 @@ static void there_and_back(int64_t size)
 	a = download(path, fmt("%lld-", (long long)(size / 3 * 2)), &s); /* what a broken download goes on with */
 	cr_expect(a.status == 206 && s.received == size - size / 3 * 2 && !s.wrong, "%s: rest %ld, %lld bytes", what,
 	          a.status, (long long)s.received);
-	each_process(check_peak, what);
+	pool_check_peaks(POOL_MAX_KB, what);
 	must(del(t.recording_path, admin()), 204);
 }
 

@@ -3,6 +3,7 @@
  * which tests/run starts: RAKKR_TEST_RUNS is the folder of the requests it got.
  */
 #include "http/harness.h"
+#include "http/instance.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -272,56 +273,28 @@ Test(lifecycle, the_file_is_the_contract_s)
 
 /* ---- instances of their own -------------------------------------------------------------------------------------- */
 
-static char own[200];
-
 static void nap(int ms)
 {
 	nanosleep(&(struct timespec){ms / 1000, (long)(ms % 1000) * 1000000}, NULL);
 }
 
-static void own_command(const char *what)
-{
-	int rc = system(fmt("'%s/bootstrap' %s --dir '%s' >>'%s.log' 2>&1", getenv("srcdir"), what, own, own));
-	cr_assert_eq(rc, 0, "%s: see %s.log", what, own);
-}
-
-/* A controller on flat files that only this test knows; the harness talks to it from here on. */
-static void own_start(void)
-{
-	int port = 30000 + getpid() % 9000;
-
-	if (own[0] == '\0')
-		snprintf(own, sizeof(own), "%s/lifecycle-%d", instance_dir(), getpid());
-	setenv("RAKKR_LOCAL_ADMIN_PASSWORD", "test-administrator", 1);
-	unsetenv("DATABASE_URL");
-	own_command(fmt("run --background --program '%s' --https-port %d", getenv("RAKKR_TEST_PROGRAM"), port));
-	setenv("RAKKR_TEST_URL", fmt("https://127.0.0.1:%d", port), 1);
-}
-
-static void own_end(void)
-{
-	own_command("stop");
-	if (system(fmt("rm -rf '%s' '%s.log'", own, own)) != 0)
-		cr_log_warn("cannot remove %s", own);
-}
-
 Test(lifecycle, without_a_runner)
 {
 	unsetenv("RAKKR_ANSIBLE_RUNNER_URL");
-	own_start();
+	own_start(false);
 	struct node n = enroll_node("Unconfigured");
 	struct response r = run(&n, "update_binary", "{}");
 	expect_failure(&n, &r, "ansible_runner_unconfigured", -1);
-	own_command("stop");
+	own_stop();
 
 	setenv("RAKKR_ANSIBLE_RUNNER_URL", "http://127.0.0.1:1", 1); /* nobody listens there */
-	own_start();
+	own_start(false);
 	r = run(&n, "update_binary", "{}");
 	expect_failure(&n, &r, "fetch failed", -1);
-	own_command("stop");
+	own_stop();
 
 	setenv("RAKKR_ANSIBLE_RUNNER_URL", "file:///etc", 1);
-	own_start();
+	own_start(false);
 	r = run(&n, "update_binary", "{}");
 	must(r, 502);
 	cr_expect_str_neq(j_str(r.json, "data.error"), "");
@@ -331,7 +304,7 @@ Test(lifecycle, without_a_runner)
 /* The pool's process and all of its children, at once. */
 static void kill_pool(void)
 {
-	int pool = atoi(read_file(fmt("%s/pid/pool", own)));
+	int pool = atoi(read_file(fmt("%s/pid/pool", own_dir())));
 	DIR *proc = opendir("/proc");
 
 	kill(pool, SIGSTOP); /* so that it starts no new ones */
@@ -368,12 +341,12 @@ static bool is_failed(void *arg)
 Test(lifecycle, a_run_cut_by_a_crash_is_failed_at_the_start)
 {
 	setenv("RAKKR_ANSIBLE_RUNNER_TIMEOUT_MS", "60000", 1);
-	own_start();
+	own_start(false);
 	struct node n = enroll_node("Killed");
 	parallel(2, slow_or_killed, &n);
 	nap(100);
-	own_command("stop");
-	own_start();
+	own_stop();
+	own_start(false);
 	cr_assert(wait_until(is_failed, &n, 10000));
 	json_object *job = j_at(get(fmt("%s/lifecycle-jobs", n.path), admin()).json, "data.0");
 	cr_expect_str_eq(j_str(job, "error"), "controller_interrupted");

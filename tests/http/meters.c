@@ -1,5 +1,6 @@
 /* Meters, the meter stream and listen-in, as users see them (contract 02 11, 12). */
 #include "http/harness.h"
+#include "http/instance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,34 @@ Test(meters, stream_ends_with_the_session)
 	raw_close(c);
 }
 
+struct crowd {
+	struct node node;
+	const char *token;
+	int seen[24];
+};
+
+static void watch(int index, void *arg)
+{
+	struct crowd *crowd = arg;
+	struct raw *c = open_stream(crowd->token);
+
+	crowd->seen[index] = events_of(raw_answer(c, 3000).body, crowd->node.id);
+	raw_close(c);
+}
+
+/* One process carries all of them, and other requests wait for none. */
+Test(meters, many_viewers_at_once)
+{
+	static struct crowd crowd;
+
+	crowd.node = enroll_node("Watched");
+	crowd.token = admin();
+	send_frame(&crowd.node, "x", "-20");
+	parallel(24, watch, &crowd);
+	for (int i = 0; i < 24; i++)
+		cr_expect_geq(crowd.seen[i], 2, "viewer %d: %d events", i, crowd.seen[i]);
+}
+
 Test(meters, stream_needs_a_session)
 {
 	struct response r = get("/api/v1/meter-events", NULL);
@@ -309,4 +338,29 @@ Test(meters, listen_refuses)
 		expect_refusal(&r, rows[i].code, rows[i].text);
 		expect_event(audit_last(rows[i].action, rows[i].target), "failed", rows[i].reason);
 	}
+}
+
+/* Sessions that nobody polls end; those that are polled do not, however long they last (02 T16). */
+Test(meters, listen_sessions_expire, .timeout = 60)
+{
+	setenv("RAKKR_LISTEN_SESSION_TTL_SECONDS", "2", 1);
+	own_start(false);
+	struct node n = enroll_node("Forgotten");
+	struct response left = post(fmt("%s/listen", n.path), admin(), NULL);
+	struct response kept = post(fmt("%s/listen", n.path), admin(), NULL);
+
+	must(left, 202);
+	send_frame(&n, "x", "-20");
+	struct timespec start, now;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		must(get(j_str(kept.json, "data.streamUrl"), admin()), 200);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - start.tv_sec < 4);
+	struct response r = get(j_str(left.json, "data.streamUrl"), admin());
+	expect_refusal(&r, 404, "Listen session not found");
+	r = del(j_str(left.json, "data.stopUrl"), admin());
+	expect_refusal(&r, 404, "Listen session not found");
+	must(del(j_str(kept.json, "data.stopUrl"), admin()), 200);
+	own_end();
 }

@@ -402,11 +402,18 @@ static bool run_steps(struct live *l, void (*work)(struct live *l), long steps)
 	return false;
 }
 
+/* Instructions between two places to be killed at; sanitizers multiply the instructions. */
+#ifdef __SANITIZE_ADDRESS__
+#define STRIDE 131
+#else
+#define STRIDE 17
+#endif
+
 static void kill_everywhere(void (*work)(struct live *l))
 {
 	struct live *l = live_create(4);
 	bool ended = false;
-	for (long steps = 0; !ended; steps += 17) {
+	for (long steps = 0; !ended; steps += STRIDE) {
 		fill(l, "a");
 		ended = run_steps(l, work, steps);
 		count_right(l, "a");
