@@ -32,7 +32,7 @@ struct exposition {
 	struct cache_sizes *sizes;
 	struct buf out;
 	bool (*put)(struct request *r, const char *data, size_t n); /* NULL: everything is kept in out */
-	bool gone;						    /* nobody listens any more */
+	bool gone;                                                  /* nobody listens any more */
 	int pass;
 	int64_t count, bytes; /* of recordings */
 };
@@ -55,10 +55,8 @@ static void begin_pass(struct exposition *e)
 static bool add_recording(void *state, int pass, const struct metrics_recording *r)
 {
 	struct exposition *e = state;
-	const struct exposition_label labels[] = {{"node_id", r->node_id},
-	                                          {"recording_id", r->id},
-	                                          {"source", r->source},
-	                                          {"status", r->status}};
+	const struct exposition_label labels[] = {
+	    {"node_id", r->node_id}, {"recording_id", r->id}, {"source", r->source}, {"status", r->status}};
 	int64_t value = r->duration_seconds;
 
 	while (e->pass <= pass)
@@ -105,19 +103,18 @@ static void audit_scrape(struct exposition *e)
 {
 	const struct scrape *s = &e->scrape;
 
-	audit_add(e->r,
-	          &(struct audit){
-	              .target = CONTROLLER,
-	              .no_session = true,
-	              .details = details(
-	                  e->r, "auditEventCount", J_INT, tally_sum(s->audit), "healthEventCount", J_INT,
-	                  tally_sum(s->health), "listenMonitorChunkCount", J_INT, (int64_t)s->chunk_count,
-	                  "meterFrameCount", J_INT, (int64_t)s->frame_count, "nodeCount", J_INT,
-	                  s->nodes != NULL ? (int64_t)json_object_array_length(s->nodes) : (int64_t)0,
-	                  "recordingCacheBytes", J_INT, e->bytes, "recordingCount", J_INT, e->count,
-	                  "recordingJobCount", J_INT, job_count(s), "uploadQueueItemCount", J_INT,
-	                  tally_sum(s->uploads), NULL),
-	          });
+	audit_add(e->r, &(struct audit){
+	                    .target = CONTROLLER,
+	                    .no_session = true,
+	                    .details =
+	                        details(e->r, "auditEventCount", J_INT, tally_sum(s->audit), "healthEventCount", J_INT,
+	                                tally_sum(s->health), "listenMonitorChunkCount", J_INT, (int64_t)s->chunk_count,
+	                                "meterFrameCount", J_INT, (int64_t)s->frame_count, "nodeCount", J_INT,
+	                                s->nodes != NULL ? (int64_t)json_object_array_length(s->nodes) : (int64_t)0,
+	                                "recordingCacheBytes", J_INT, e->bytes, "recordingCount", J_INT, e->count,
+	                                "recordingJobCount", J_INT, job_count(s), "uploadQueueItemCount", J_INT,
+	                                tally_sum(s->uploads), NULL),
+	                });
 }
 
 /* ---- the answer -------------------------------------------------------------------------------------------------- */

@@ -10,27 +10,27 @@
 
 /* A tally is NULL if it could not be counted: its families are left out (D-96). */
 struct scrape {
-	json_object *nodes;	       /* visible ones, wire form */
+	json_object *nodes;            /* visible ones, wire form */
 	const struct row_scope *scope; /* of recordings; NULL = all */
-	bool all_time;		       /* the caller sees everything: counters of all time, not of what is in scope */
+	bool all_time;                 /* the caller sees everything: counters of all time, not of what is in scope */
 	int64_t now_ms;
 
-	json_object *recordings; /* node, "true"/"false": cached */
-	json_object *active;	 /* node */
-	json_object *jobs;	 /* node, status */
-	json_object *health;	 /* type, severity, status, node: those that are stored */
-	json_object *health_ever; /* severity, status, type (METRICS_HEALTH_EVER), or the like of what is stored */
-	json_object *uploads;	 /* provider, status */
-	json_object *uploads_due; /* provider, status: ms */
+	json_object *recordings;      /* node, "true"/"false": cached */
+	json_object *active;          /* node */
+	json_object *jobs;            /* node, status */
+	json_object *health;          /* type, severity, status, node: those that are stored */
+	json_object *health_ever;     /* severity, status, type (METRICS_HEALTH_EVER), or the like of what is stored */
+	json_object *uploads;         /* provider, status */
+	json_object *uploads_due;     /* provider, status: ms */
 	json_object *upload_failures; /* provider */
-	json_object *audit;	 /* action, actor type, outcome, permission */
+	json_object *audit;           /* action, actor type, outcome, permission */
 
 	json_object **frames; /* of visible nodes */
 	size_t frame_count;
 	struct scrape_chunk {
 		const char *node_id;
 		int64_t age_seconds, duration_ms;
-	} *chunks;
+	} * chunks;
 	size_t chunk_count;
 };
 

@@ -153,8 +153,8 @@ static const struct level_family {
      IN_QUALITY},
     {"rakkr_input_intelligibility_score", "Latest first-pass voice intelligibility score by channel.",
      "intelligibilityScore", IN_QUALITY},
-    {"rakkr_input_channel_correlation_score",
-     "Latest strongest same-interface channel correlation score by channel.", "score", IN_CORRELATION},
+    {"rakkr_input_channel_correlation_score", "Latest strongest same-interface channel correlation score by channel.",
+     "score", IN_CORRELATION},
 };
 
 /* The value of a family in a level; NULL if it has none. */
@@ -323,8 +323,8 @@ static bool is_low_signal(const char *type)
 }
 
 /* Events of some types that there have been, by severity. */
-static void family_ever(const struct scrape *s, bool (*wanted)(const char *type), const char *const *words, size_t count,
-                        const char *name, const char *help, struct buf *out)
+static void family_ever(const struct scrape *s, bool (*wanted)(const char *type), const char *const *words,
+                        size_t count, const char *name, const char *help, struct buf *out)
 {
 	json_object *tally = json_new_object(out->ctx);
 	size_t n;

@@ -1,6 +1,6 @@
 /*
- * What a scrape reads, reduced to what the caller may see. The store answers a fixed number of questions; what the scope
- * of a caller depends on is decided in memory (09 D-100).
+ * What a scrape reads, reduced to what the caller may see. The store answers a fixed number of questions; what the
+ * scope of a caller depends on is decided in memory (09 D-100).
  */
 #include "api/metrics.h"
 

@@ -2,15 +2,22 @@
 
 #include "base/text.h"
 
-const char *const metrics_about[METRICS_ABOUT_TYPES + 1] = {
-    "channel",           "channel_map_assignment_plan",
-    "channel_map_template", "health_event",
-    "interface",         "node",
-    "recording",         "recording_job",
-    "recording_profile", "retention_policy",
-    "room",              "schedule",
-    "upload_policy",     "upload_provider",
-    "watchdog_policy",   NULL};
+const char *const metrics_about[METRICS_ABOUT_TYPES + 1] = {"channel",
+                                                            "channel_map_assignment_plan",
+                                                            "channel_map_template",
+                                                            "health_event",
+                                                            "interface",
+                                                            "node",
+                                                            "recording",
+                                                            "recording_job",
+                                                            "recording_profile",
+                                                            "retention_policy",
+                                                            "room",
+                                                            "schedule",
+                                                            "upload_policy",
+                                                            "upload_provider",
+                                                            "watchdog_policy",
+                                                            NULL};
 
 static bool is_about(const char *type, const char *id)
 {

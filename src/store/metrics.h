@@ -1,6 +1,6 @@
 /*
- * What GET /metrics counts in a store (contract 06 9.1, 09 D-97, D-98, D-100): a fixed number of questions, whatever the
- * number of rows.
+ * What GET /metrics counts in a store (contract 06 9.1, 09 D-97, D-98, D-100): a fixed number of questions, whatever
+ * the number of rows.
  *
  * Counters of all time never fall. They count what has been, not what is there: an audit event that was deleted for its
  * age, a health event that was resolved since, a failed upload attempt whose item was retried go on counting.
@@ -14,26 +14,27 @@
 enum metrics_tally {
 	/* of all callers; recordings and jobs by their scope */
 	METRICS_RECORDINGS, /* node ("" = none), "true"/"false": cached */
-	METRICS_ACTIVE,	    /* node: recordings that are recorded, or have a job that is running or being stopped */
-	METRICS_JOBS,	    /* node, status */
+	METRICS_ACTIVE,     /* node: recordings that are recorded, or have a job that is running or being stopped */
+	METRICS_JOBS,       /* node, status */
 
 	/*
 	 * what is stored now: with parts, each thing by what its visibility depends on, behind its other labels:
 	 * recording, schedule and node of the recording
 	 */
-	METRICS_HEALTH,	 /* type, severity, status, node; with parts: schedule of the event, its id if it is about nothing
-	                    else or named, recording, ... */
-	METRICS_UPLOADS, /* provider, status; ... */
+	METRICS_HEALTH,       /* type, severity, status, node; with parts: schedule of the event, its id if it is about
+	                         nothing       else or named, recording, ... */
+	METRICS_UPLOADS,      /* provider, status; ... */
 	METRICS_UPLOAD_DUE,   /* the same; the earliest time, in ms, at which an attempt is due */
 	METRICS_UPLOAD_TRIES, /* provider; ...: failed attempts of the items that are stored */
 
 	/* of all time */
-	METRICS_HEALTH_EVER,	 /* severity, status, type: events that came into that status; without status: that appeared */
+	METRICS_HEALTH_EVER, /* severity, status, type: events that came into that status; without status: that appeared
+	                      */
 	METRICS_UPLOAD_FAILURES, /* provider: failed attempts */
-	METRICS_AUDIT,		 /* action, actor type, outcome, permission, METRICS_ABOUT if it is about a resource */
+	METRICS_AUDIT,           /* action, actor type, outcome, permission, METRICS_ABOUT if it is about a resource */
 
 	/* with parts only: the newest events about resources */
-	METRICS_AUDIT_RECENT,	 /* action, actor type, outcome, permission, target type, target id */
+	METRICS_AUDIT_RECENT, /* action, actor type, outcome, permission, target type, target id */
 	METRICS_TALLIES
 };
 
@@ -50,18 +51,18 @@ void metrics_audit_labels(json_object *event, const char *labels[5]);
 
 struct metrics_question {
 	const struct row_scope *recordings; /* NULL: all of them */
-	bool parts;	   /* visibility of other things has to be decided one by one */
-	const char *const *named_events; /* ids of health events that rules name */
+	bool parts;                         /* visibility of other things has to be decided one by one */
+	const char *const *named_events;    /* ids of health events that rules name */
 	size_t named_count;
 };
 
 status store_metrics(struct store *s, const void *ctx, const struct metrics_question *q,
-		     json_object *out[METRICS_TALLIES]);
+                     json_object *out[METRICS_TALLIES]);
 
 /* A recording as samples need it; valid until the next one. */
 struct metrics_recording {
 	const char *id, *node_id, *source, *status; /* node_id "" = none */
-	const char *cache_path;			    /* "" unless cached */
+	const char *cache_path;                     /* "" unless cached */
 	int64_t duration_seconds;
 };
 
@@ -73,7 +74,7 @@ typedef bool (*metrics_recording_fn)(void *state, int pass, const struct metrics
  * memory does not grow with their number. each must not call the store.
  */
 status store_metrics_recordings(struct store *s, const struct row_scope *scope, int passes, metrics_recording_fn each,
-				void *state);
+                                void *state);
 
 /* Failed attempts of an upload queue item that is new to the store (contract 05 2, 06 9.3 family 31). */
 int64_t metrics_upload_tries(const char *item_status, int64_t attempts, const char *last_error);

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "transfer/cache.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +10,7 @@
 /* A folder of the cache, known to be one of its own: opened, so that a look at a file in it is one call. */
 struct known_folder {
 	const char *name;
-	int fd;
+	int fd; /* -1: there is none */
 };
 
 struct cache_sizes {
@@ -21,7 +22,8 @@ struct cache_sizes {
 static int close_folders(struct cache_sizes *c)
 {
 	for (size_t i = 0; i < c->count; i++)
-		close(c->folders[i].fd);
+		if (c->folders[i].fd >= 0)
+			close(c->folders[i].fd);
 	return 0;
 }
 
@@ -35,7 +37,7 @@ struct cache_sizes *cache_sizes_open(const void *ctx, const char *root)
 	for (size_t i = 0; top >= 0 && cache_folder(i) != NULL && c->count < 4; i++) {
 		int fd = openat(top, cache_folder(i), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-		if (fd >= 0)
+		if (fd >= 0 || errno == ENOENT) /* a link is looked at with every file in it */
 			c->folders[c->count++] = (struct known_folder){cache_folder(i), fd};
 	}
 	if (top >= 0)
@@ -49,8 +51,7 @@ static const struct known_folder *folder_of(const struct cache_sizes *c, const c
 	for (size_t i = 0; i < c->count; i++) {
 		size_t n = strlen(c->folders[i].name);
 
-		if (strncmp(path, c->folders[i].name, n) != 0 || path[n] != '/' ||
-		    strpbrk(path + n + 1, "/\\") != NULL)
+		if (strncmp(path, c->folders[i].name, n) != 0 || path[n] != '/' || strpbrk(path + n + 1, "/\\") != NULL)
 			continue;
 		*name = path + n + 1;
 		return &c->folders[i];
@@ -67,11 +68,11 @@ int64_t cache_size(struct cache_sizes *c, const char *cache_path)
 	int64_t size = 0;
 	void *ctx;
 
-	if (cache_path[0] == '\0')
+	if (cache_path[0] == '\0' || c->root == NULL)
 		return 0;
 	folder = folder_of(c, cache_path, &name);
 	if (folder != NULL) {
-		if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		if (folder->fd < 0 || fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 			return 0;
 		if (S_ISREG(st.st_mode))
 			return (int64_t)st.st_size;

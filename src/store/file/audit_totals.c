@@ -1,7 +1,7 @@
 /*
- * How many audit events of each kind there have ever been: counted from the log, where each process goes on from where it
- * was the last time. Events that are cut off for their age leave their numbers in the first line of the log, which is
- * replaced in the same step.
+ * How many audit events of each kind there have ever been: counted from the log, where each process goes on from where
+ * it was the last time. Events that are cut off for their age leave their numbers in the first line of the log, which
+ * is replaced in the same step.
  */
 #include "store/file/file.h"
 

@@ -138,7 +138,8 @@ static void take_event(const struct counting *c, json_object *doc, void *state)
 
 	if (c->q->parts) {
 		labels[n++] = json_str(doc, "scheduleId");
-		labels[n++] = is_named(c->q, id) || (blank(recording) && blank(labels[3]) && blank(labels[4])) ? id : NULL;
+		labels[n++] =
+		    is_named(c->q, id) || (blank(recording) && blank(labels[3]) && blank(labels[4])) ? id : NULL;
 	} else if (!text_equal(labels[0], "watchdog.node_offline")) {
 		labels[3] = NULL;
 	}

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 
 /* What mending makes of it (model/recordings.c). */
-#define CACHED "(coalesce(t.cache_path, '') <> '' OR t.status = 'cached' OR (t.status <> 'uploaded' AND"               \
-	       " t.metadata->'cached' = 'true'))"
+#define CACHED                                                                                                         \
+	"(coalesce(t.cache_path, '') <> '' OR t.status = 'cached' OR (t.status <> 'uploaded' AND"                      \
+	" t.metadata->'cached' = 'true'))"
 #define MS "floor(extract(epoch FROM t.next_attempt_at) * 1000)::bigint"
 #define COUNTED(name_) " FROM rakkr_fcgi.counted c WHERE c.name = '" name_ "'"
 
@@ -26,7 +27,8 @@ static void put_recordings(struct sql *s, const struct query *q)
 
 static void put_active(struct sql *s, const struct query *recordings, const struct query *jobs)
 {
-	sql_put(s, "SELECT coalesce(a.node_id, ''), count(DISTINCT a.id) FROM (SELECT t.node_id, t.id FROM recordings t");
+	sql_put(s,
+	        "SELECT coalesce(a.node_id, ''), count(DISTINCT a.id) FROM (SELECT t.node_id, t.id FROM recordings t");
 	sql_where(s, &model_recordings, recordings);
 	sql_put(s, " UNION ALL SELECT t.node_id, t.recording_id FROM recording_jobs t");
 	sql_where(s, &model_jobs, jobs);
@@ -44,15 +46,17 @@ static void put_health(struct sql *s, const struct metrics_question *q)
 {
 	if (!q->parts) {
 		sql_put(s, "SELECT t.type, t.severity::text, t.status,"
-			   " CASE WHEN t.type = 'watchdog.node_offline' THEN t.node_id END, count(*)"
-			   " FROM health_events t GROUP BY 1, 2, 3, 4");
+		           " CASE WHEN t.type = 'watchdog.node_offline' THEN t.node_id END, count(*)"
+		           " FROM health_events t GROUP BY 1, 2, 3, 4");
 		return;
 	}
 	sql_put(s, "SELECT t.type, t.severity::text, t.status, t.node_id, t.schedule_id, CASE WHEN t.id::text = ANY (");
 	sql_param(s, param_array(s->text.ctx, q->named_events, q->named_count), "text[]");
-	sql_put(s, ") OR coalesce(nullif(t.recording_id, ''), nullif(t.schedule_id, ''), nullif(t.node_id, '')) IS NULL"
-		   " THEN t.id::text END, t.recording_id, r.schedule_id, r.node_id, count(*)"
-		   " FROM health_events t LEFT JOIN recordings r ON r.id = t.recording_id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9");
+	sql_put(
+	    s,
+	    ") OR coalesce(nullif(t.recording_id, ''), nullif(t.schedule_id, ''), nullif(t.node_id, '')) IS NULL"
+	    " THEN t.id::text END, t.recording_id, r.schedule_id, r.node_id, count(*)"
+	    " FROM health_events t LEFT JOIN recordings r ON r.id = t.recording_id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9");
 }
 
 /* Items by provider and, if labels is not "", by what else; with parts by recording. */
@@ -76,18 +80,20 @@ static void put_uploads(struct sql *s, const struct metrics_question *q, const c
 /* What is folded, what is not, and what came late. */
 static void put_audit(struct sql *s)
 {
-	sql_put(s, "SELECT labels[1], labels[2], labels[3], labels[4], labels[5], sum(n)::bigint FROM ("
-		   "SELECT c.labels, c.n" COUNTED("audit")
-		   " UNION ALL SELECT " AUDIT_LABELS ", count(*) FROM audit_events e"
-		   " WHERE e.created_at > (SELECT upto FROM rakkr_fcgi.audit_folded) GROUP BY 1"
-		   " UNION ALL SELECT " AUDIT_LABELS ", count(*) FROM rakkr_fcgi.audit_waiting e GROUP BY 1"
-		   ") x GROUP BY 1, 2, 3, 4, 5");
+	sql_put(s,
+	        "SELECT labels[1], labels[2], labels[3], labels[4], labels[5], sum(n)::bigint FROM ("
+	        "SELECT c.labels, c.n" COUNTED(
+	            "audit") " UNION ALL SELECT " AUDIT_LABELS ", count(*) FROM audit_events e"
+	                     " WHERE e.created_at > (SELECT upto FROM rakkr_fcgi.audit_folded) GROUP BY 1"
+	                     " UNION ALL SELECT " AUDIT_LABELS ", count(*) FROM rakkr_fcgi.audit_waiting e GROUP BY 1"
+	                     ") x GROUP BY 1, 2, 3, 4, 5");
 }
 
 static void put_recent(struct sql *s)
 {
-	sql_put(s, "SELECT e.action, e.actor_type, e.outcome::text, e.permission_id, e.target_type, e.target_id, count(*)"
-		   " FROM (SELECT * FROM audit_events WHERE target_id <> '' AND target_type = ANY (");
+	sql_put(s,
+	        "SELECT e.action, e.actor_type, e.outcome::text, e.permission_id, e.target_type, e.target_id, count(*)"
+	        " FROM (SELECT * FROM audit_events WHERE target_id <> '' AND target_type = ANY (");
 	sql_param(s, param_array(s->text.ctx, metrics_about, METRICS_ABOUT_TYPES), "text[]");
 	sql_printf(s, ") ORDER BY created_at DESC LIMIT %d) e GROUP BY 1, 2, 3, 4, 5, 6", METRICS_RECENT);
 }
@@ -125,11 +131,12 @@ static bool put_question(struct sql *s, enum metrics_tally which, const struct m
 		put_uploads(s, q, ", t.status", "min(" MS ")", true);
 		return true;
 	case METRICS_UPLOAD_TRIES:
-		put_uploads(s, q, "", "sum(rakkr_fcgi.upload_tries(t.status, t.attempt_count, t.last_error))::bigint", false);
+		put_uploads(s, q, "", "sum(rakkr_fcgi.upload_tries(t.status, t.attempt_count, t.last_error))::bigint",
+		            false);
 		return q->parts;
 	case METRICS_HEALTH_EVER:
-		sql_put(s, "SELECT c.labels[1], c.labels[2], c.labels[3], sum(c.n)::bigint" COUNTED("health")
-			   " GROUP BY 1, 2, 3");
+		sql_put(s, "SELECT c.labels[1], c.labels[2], c.labels[3], sum(c.n)::bigint" COUNTED(
+		               "health") " GROUP BY 1, 2, 3");
 		return !q->parts;
 	case METRICS_UPLOAD_FAILURES:
 		sql_put(s, "SELECT c.labels[1], sum(c.n)::bigint" COUNTED("upload_failures") " GROUP BY 1");
