@@ -31,7 +31,7 @@ static bool find_cut(FILE *f, int64_t before_ms, json_object *totals, int64_t *r
 		json_object *event;
 		int64_t ms;
 		bool is_event = json_parse(ctx, line, (size_t)n, &event) &&
-		                clock_parse(json_str(event, "createdAt"), CLOCK_LENIENT, &ms);
+		                clock_parse(json_str_or(event, "createdAt", ""), CLOCK_LENIENT, &ms);
 
 		talloc_free(ctx);
 		if (is_event && ms >= before_ms)

@@ -94,6 +94,7 @@ static void count_stored(const struct table *t, const struct family *f, json_obj
 			f->count(tally, NULL, t->at[i]->doc);
 }
 
+/* Any first change begins the family, also one that counts nothing: it may take away what is stored. */
 static status keep(struct file_store *s, void *ctx, const struct family *f, json_object *changes)
 {
 	struct collection *c = collection_of(s, &counters_model);
@@ -104,6 +105,8 @@ static status keep(struct file_store *s, void *ctx, const struct family *f, json
 	json_object_object_add(doc, "numbers", numbers);
 	TRY(collection_read(s, c, &t));
 	e = table_find(t, f->name);
+	if (e != NULL && json_object_object_length(changes) == 0)
+		return ST_OK;
 	if (e != NULL) {
 		tally_merge(numbers, json_object_at(e->doc, "numbers"));
 		tally_merge(numbers, changes);
@@ -126,7 +129,7 @@ void counters_note(struct file_store *s, const struct collection *c, json_object
 	ctx = talloc_new(NULL);
 	changes = json_new_object(ctx);
 	f->count(changes, before, after);
-	if (json_object_object_length(changes) > 0 && keep(s, ctx, f, changes) != ST_OK)
+	if (keep(s, ctx, f, changes) != ST_OK)
 		log_warn("the counters of %s could not be kept", c->model->name);
 	talloc_free(ctx);
 }
