@@ -174,7 +174,7 @@ static json_object *health_now(const void *ctx, json_object *health)
 {
 	json_object *now = json_new_object(ctx);
 	size_t n;
-	struct tally_row *rows = tally_rows(now, health, &n);
+	struct tally_row *rows = tally_rows(ctx, health, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		const char *labels[] = {rows[i].labels[1], rows[i].labels[2], rows[i].labels[0]};
