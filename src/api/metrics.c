@@ -82,20 +82,18 @@ static status add_recordings(struct exposition *e)
 /* ---- the event --------------------------------------------------------------------------------------------------- */
 
 /* Jobs of visible nodes; whoever sees everything sees those of nodes that are gone. */
-static int64_t job_count(const struct scrape *s)
+static int64_t job_count(const void *ctx, const struct scrape *s)
 {
-	json_object *ids = json_new_object(NULL);
+	json_object *ids = json_new_object(ctx);
 	int64_t n = 0;
 	size_t count;
-	struct tally_row *rows = tally_rows(NULL, s->jobs, &count);
+	struct tally_row *rows = tally_rows(ctx, s->jobs, &count);
 
 	for (size_t i = 0; s->nodes != NULL && i < json_object_array_length(s->nodes); i++)
 		json_set_bool(ids, json_str_or(json_object_array_get_idx(s->nodes, i), "id", ""), true);
 	for (size_t i = 0; i < count; i++)
 		if (s->all_time || json_has(ids, rows[i].labels[0]))
 			n += rows[i].n;
-	json_object_put(ids);
-	talloc_free(rows);
 	return n;
 }
 
@@ -112,8 +110,8 @@ static void audit_scrape(struct exposition *e)
 	                                "meterFrameCount", J_INT, (int64_t)s->frame_count, "nodeCount", J_INT,
 	                                s->nodes != NULL ? (int64_t)json_object_array_length(s->nodes) : (int64_t)0,
 	                                "recordingCacheBytes", J_INT, e->bytes, "recordingCount", J_INT, e->count,
-	                                "recordingJobCount", J_INT, job_count(s), "uploadQueueItemCount", J_INT,
-	                                tally_sum(s->uploads), NULL),
+	                                "recordingJobCount", J_INT, job_count(e->r->mem, s), "uploadQueueItemCount",
+	                                J_INT, tally_sum(s->uploads), NULL),
 	                });
 }
 

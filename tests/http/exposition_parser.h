@@ -143,4 +143,37 @@ static inline bool has_sample(const struct scraped *t, const char *series)
 	return bsearch(&series, t->samples, t->sample_count, sizeof(t->samples[0]), by_series) != NULL;
 }
 
+/* ---- a scrape --------------------------------------------------------------------------------------------------- */
+
+static struct response last; /* the answer of the last one */
+
+static inline struct scraped *scrape_as(const char *token)
+{
+	last = get("/metrics", token);
+	must(last, 200);
+	return parse_exposition(&last);
+}
+
+static inline struct scraped *scrape(void)
+{
+	return scrape_as(admin());
+}
+
+#define expect_sample(t, expected, ...)                                                                                \
+	do {                                                                                                           \
+		const char *series_ = fmt(__VA_ARGS__);                                                                \
+		double value_ = sample(t, series_);                                                                    \
+		cr_expect(value_ == (expected), "%s is %g, not %g", series_, value_, (double)(expected));              \
+	} while (0)
+#define expect_none(t, ...)                                                                                            \
+	do {                                                                                                           \
+		const char *series_ = fmt(__VA_ARGS__);                                                                \
+		cr_expect_not(has_sample(t, series_), "%s", series_);                                                  \
+	} while (0)
+
+static inline struct user viewer_of(const struct node *n)
+{
+	return create_user("viewer", fmt("[{\"resourceType\":\"node\",\"resourceId\":\"%s\"}]", n->id));
+}
+
 #endif
