@@ -264,6 +264,8 @@ static void upload_counters(bool files)
 		                   attempt < 5 ? "retrying" : "failed"));
 		c = count(s, false);
 		expect_not_fallen(before, c, "a failed attempt");
+		patched(s, &model_upload_queue, item, "{\"lastError\":\"unreachable, still\"}");
+		c = count(s, false);
 		cr_expect_eq(GET(c, METRICS_UPLOAD_FAILURES, "smb"),
 		             GET(start, METRICS_UPLOAD_FAILURES, "smb") + attempt);
 	}
@@ -354,7 +356,8 @@ static void audit_counters(bool files)
 	    GET(narrow, METRICS_AUDIT_RECENT, "metrics.test", "user", "allowed", "node:read", "node", "node_metrics"),
 	    5);
 	if (!files)
-		sql("SELECT rakkr_fcgi.audit_fold(1000000)");
+		for (int i = 0; i < 3; i++)
+			sql(i < 2 ? "SELECT rakkr_fcgi.audit_fold(4)" : "SELECT rakkr_fcgi.audit_fold(1000000)");
 	expect_not_fallen(c, count(s, false), "folded");
 	cr_expect_eq(THING(count(s, false)), things + 5, "each once");
 	cr_assert_eq(store_audit_prune(s, now - 30 * (int64_t)DAY_MS, 100000, NULL, &removed_events), ST_OK);
