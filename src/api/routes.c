@@ -3,10 +3,11 @@
 
 extern const struct route status_routes[], oidc_routes[], auth_routes[], users_routes[], policies_routes[],
     audit_routes[], nodes_routes[], listen_routes[], meters_routes[], agent_routes[], agent_health_routes[],
-    agent_jobs_routes[], cache_file_routes[], recordings_routes[], jobs_routes[], recording_start_routes[];
+    agent_jobs_routes[], cache_file_routes[], recordings_routes[], jobs_routes[], recording_start_routes[],
+    metrics_routes[];
 
 const struct route *const route_tables[] = {
-    status_routes, oidc_routes,	 auth_routes,	      users_routes,	 policies_routes,   audit_routes,
+    metrics_routes, status_routes, oidc_routes,	 auth_routes,	      users_routes,	 policies_routes,   audit_routes,
     nodes_routes,  meters_routes, listen_routes,      agent_routes,	 agent_health_routes, agent_jobs_routes,
     cache_file_routes, recordings_routes, jobs_routes, recording_start_routes, NULL,
 };

@@ -12,6 +12,9 @@ struct degrade {
 	int64_t known_ms;     /* monotonic: when the oldest answer used was known */
 };
 
+struct metrics_question;
+struct metrics_recording;
+
 struct backend {
 	const char *name;
 	bool database;
@@ -56,6 +59,10 @@ struct backend {
 	status (*audit_prune)(void *b, int64_t before_ms, int64_t limit, json_object *events, int64_t *removed);
 	status (*each)(void *b, const struct model *m, const struct query *q, document_fn each, void *state);
 	bool (*runner_lock)(void *b);
+	/* metrics.h */
+	status (*metrics)(void *b, const void *ctx, const struct metrics_question *q, json_object *out[]);
+	status (*metrics_recordings)(void *b, const struct row_scope *scope, int passes,
+				     bool (*each)(void *state, int pass, const struct metrics_recording *r), void *state);
 };
 
 extern const struct backend backend_pg;

@@ -281,7 +281,8 @@ status live_chunk_put(struct live *l, const char *node_id, const struct live_chu
 	return ST_OK;
 }
 
-status live_chunk_get(struct live *l, const void *ctx, const char *node_id, struct live_chunk *c)
+/* sound: the bytes too, into ctx. */
+static status chunk_read(struct live *l, const void *ctx, const char *node_id, bool sound, struct live_chunk *c)
 {
 	uint32_t slot = live_key_fits(node_id) ? node_slot_lock(l, node_id, false) : LIVE_NO_SLOT;
 	if (slot == LIVE_NO_SLOT)
@@ -289,8 +290,9 @@ status live_chunk_get(struct live *l, const void *ctx, const char *node_id, stru
 	struct node_slot *s = &l->node_slots[slot];
 	size_t n = s->chunk_size;
 	if (n > 0) {
-		c->audio = mem_array(ctx, char, n);
-		memcpy(c->audio, l->chunks + (size_t)slot * LIVE_CHUNK_MAX, n);
+		c->audio = sound ? mem_array(ctx, char, n) : NULL;
+		if (sound)
+			memcpy(c->audio, l->chunks + (size_t)slot * LIVE_CHUNK_MAX, n);
 		c->size = n;
 		memcpy(c->captured_at, s->chunk_captured_at, sizeof c->captured_at);
 		c->duration_ms = s->chunk_duration_ms;
@@ -298,6 +300,16 @@ status live_chunk_get(struct live *l, const void *ctx, const char *node_id, stru
 	}
 	pthread_mutex_unlock(&s->lock);
 	return n > 0 ? ST_OK : ST_NOT_FOUND;
+}
+
+status live_chunk_get(struct live *l, const void *ctx, const char *node_id, struct live_chunk *c)
+{
+	return chunk_read(l, ctx, node_id, true, c);
+}
+
+status live_chunk_look(struct live *l, const char *node_id, struct live_chunk *c)
+{
+	return chunk_read(l, NULL, node_id, false, c);
 }
 
 /* ---- listen sessions --------------------------------------------------------------------------------------------- */

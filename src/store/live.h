@@ -51,6 +51,8 @@ struct live_chunk {
 };
 status live_chunk_put(struct live *l, const char *node_id, const struct live_chunk *c);
 status live_chunk_get(struct live *l, const void *ctx, const char *node_id, struct live_chunk *c);
+/* The same without the sound (audio NULL). */
+status live_chunk_look(struct live *l, const char *node_id, struct live_chunk *c);
 
 /* Listen sessions: a JSON document by session id; get renews it; evicted after ttl_seconds without use (D-108). */
 status live_listen_put(struct live *l, const char *session_id, const char *json, size_t n);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/backend.h"
+#include "store/metrics.h"
 
 struct store {
 	const struct backend *ops;
@@ -225,4 +226,16 @@ status store_each(struct store *s, const struct model *m, const struct query *q,
 bool store_runner_lock(struct store *s)
 {
 	return s->ops->runner_lock(s->b);
+}
+
+status store_metrics(struct store *s, const void *ctx, const struct metrics_question *q,
+		     json_object *out[METRICS_TALLIES])
+{
+	return s->ops->metrics(s->b, ctx, q, out);
+}
+
+status store_metrics_recordings(struct store *s, const struct row_scope *scope, int passes, metrics_recording_fn each,
+				void *state)
+{
+	return s->ops->metrics_recordings(s->b, scope, passes, each, state);
 }

@@ -154,11 +154,12 @@ static bool count_file(struct export *x, struct data_file *f, struct transfer_co
 
 	if (contents_read(f, &there, &reason) != ST_OK)
 		return transfer_fail(x->t, f->path, reason);
-	for (size_t i = 0; i < f->collection_count; i++)
-		for (size_t k = 0; k < there.tables[i]->count; k++)
+	for (size_t i = 0; i < f->collection_count; i++) {
+		for (size_t k = 0; counts[i] != NULL && k < there.tables[i]->count; k++)
 			counts[i]->target += !there.tables[i]->at[k]->hidden;
-	for (size_t i = 0; i < f->collection_count; i++)
-		counts[i]->added = counts[i]->target;
+		if (counts[i] != NULL)
+			counts[i]->added = counts[i]->target;
+	}
 	contents_free(f, &there);
 	return true;
 }
@@ -170,6 +171,9 @@ static bool export_rows(struct export *x, struct data_file *f)
 	status st = writer_open(&w, NULL, f);
 
 	for (size_t i = 0; i < f->collection_count; i++) {
+		counts[i] = NULL;
+		if (f->collections[i]->model->table == NULL) /* counters begin anew, with what is stored */
+			continue;
 		counts[i] = transfer_store(x->t, f->collections[i]->model->name);
 		if (st == ST_OK)
 			st = write_table(x, &w, f->collections[i], counts[i]);

@@ -50,6 +50,13 @@ char *cache_file_name_utf8(const void *ctx, const char *name, const char *record
 bool cache_locate(const void *ctx, const char *root, const char *cache_path, char **file, char **relative,
                   int64_t *size, const char **reason);
 
+/*
+ * Sizes of many files: a folder's place is looked at once, not for each file in it. Owned by ctx.
+ */
+struct cache_sizes *cache_sizes_open(const void *ctx, const char *root);
+/* 0 for "", for a file that is missing, or that cannot or must not be looked at (09 D-96). */
+int64_t cache_size(struct cache_sizes *c, const char *cache_path);
+
 /* Removes the file of a cachePath; one that is gone already is fine (*removed false). False with *reason set. */
 bool cache_remove(const void *ctx, const char *root, const char *cache_path, bool *removed, const char **reason);
 

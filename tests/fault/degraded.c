@@ -285,7 +285,8 @@ static void expect_later(const struct expectation *e, const struct response *r)
 /* Monitored audio flows on; it never was in the database. */
 static void send_chunk(const struct node *n)
 {
-	static const char *const headers[] = {"Content-Type: audio/wav", "x-rakkr-captured-at: 2031-01-01T00:00:00.000Z",
+	static const char *const headers[] = {"Content-Type: audio/wav",
+	                                      "x-rakkr-captured-at: 2031-01-01T00:00:00.000Z",
 	                                      "x-rakkr-duration-ms: 250", NULL};
 	struct blob audio = wav(1, 16000, 0.25);
 	struct response r = http("POST", fmt("%s/listen/chunk", n->path), n->token, headers, audio.data, audio.len);
@@ -399,6 +400,52 @@ Test(degraded, what_was_revoked_stays_revoked)
 	bring_back();
 	cr_expect(wait_until(back_to_normal, NULL, BACK_MS));
 	cr_expect_eq(get("/api/v1/nodes", gone.token).status, 401);
+}
+
+/* ---- metrics ----------------------------------------------------------------------------------------------------- */
+
+/* 09 D-96: who is known gets a gauge instead of old numbers; who is not, 503. */
+static bool scrape_says(const char *token, const char *line)
+{
+	struct response r = get("/metrics", token);
+
+	return r.status == 200 && strstr(r.body, fmt("\n%s\n", line)) != NULL;
+}
+
+static bool available(void *arg)
+{
+	return scrape_says(arg, "rakkr_database_unavailable 0");
+}
+
+Test(degraded, metrics_say_so)
+{
+	struct user prometheus;
+	struct response r;
+	struct node n;
+
+	prepare();
+	n = enroll_node("Measured");
+	prometheus = create_user("viewer", "[{\"resourceType\":\"*\",\"resourceId\":\"*\"}]");
+	r = get("/metrics", prometheus.token);
+	must(r, 200);
+	cr_expect(strstr(r.body, n.id) != NULL && strstr(r.body, "\nrakkr_database_unavailable 0\n") != NULL);
+	take_away();
+	for (int i = 0; i < 6; i++) {
+		r = get("/metrics", prometheus.token);
+		must(r, 200);
+		cr_expect(is_degraded(&r));
+		cr_expect_not_null(strstr(r.body, "\nrakkr_database_unavailable 1\n"), "%s", r.body);
+		cr_expect_not_null(strstr(r.body, "\nrakkr_controller_started_at_seconds "), "%s", r.body);
+		cr_expect_null(strstr(r.body, "rakkr_node_online"), "old numbers are no measurement: %s", r.body);
+		cr_expect_eq(get("/metrics", "rakkr_unheard_of").status, 503);
+	}
+	nap(stale_seconds() * 1000 + 500);
+	r = get("/metrics", prometheus.token);
+	cr_expect_eq(r.status, 503, "verified too long ago: %d", r.status);
+	cr_expect_str_eq(j_str(r.json, "error"), "Auth storage unavailable");
+	bring_back();
+	cr_expect(wait_until(back_to_normal, NULL, BACK_MS), "not as before within 5 s");
+	cr_expect(wait_until(available, (void *)prometheus.token, BACK_MS));
 }
 
 /* ---- how fast ---------------------------------------------------------------------------------------------------- */

@@ -31,7 +31,7 @@ struct index_row {
 };
 
 /* Rows whose handlers are still to be written. May only fall. */
-#define ROWS_NOT_SERVED_MAX 69
+#define ROWS_NOT_SERVED_MAX 68
 
 /* clang-format off */
 static const struct index_row route_index[] = {

@@ -369,3 +369,57 @@ Test(cache, analysis_by_tools)
 	analyse_file(mem, c, "/dev/null", true, 0, &a);
 	cr_assert(a.seconds == 0 && a.waveform == NULL);
 }
+
+/* ---- sizes ------------------------------------------------------------------------------------------------------- */
+
+static void put_file(const char *path, off_t size)
+{
+	int fd = open(mem_printf(mem, "%s/%s", root, path), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert(fd >= 0 && ftruncate(fd, size) == 0, "%s", path);
+	close(fd);
+}
+
+/* 09 D-96, D-14: exact, and 0 for whatever cannot or must not be looked at. */
+Test(cache, sizes)
+{
+	static const struct {
+		const char *path;
+		int64_t size;
+	} cases[] = {
+	    {"ad-hoc/a.wav", 5},
+	    {"ad-hoc/large.wav", INT64_C(6) << 30},
+	    {"elsewhere/b.wav", 7},
+	    {"elsewhere\\b.wav", 7},
+	    {"ad-hoc/inside.wav", 7}, /* a link within the cache */
+	    {"", 0},
+	    {"ad-hoc/none.wav", 0},
+	    {"scheduled/none.wav", 0}, /* there is no such folder */
+	    {"ad-hoc", 0},
+	    {"ad-hoc/..", 0},
+	    {"ad-hoc/../../../../../../etc/passwd", 0},
+	    {"/etc/passwd", 0},
+	    {"ad-hoc/outside.wav", 0}, /* a link out of it */
+	    {"nowhere/a.wav", 0},
+	};
+	struct cache_sizes *c;
+
+	mkdir(mem_printf(mem, "%s/ad-hoc", root), 0700);
+	mkdir(mem_printf(mem, "%s/elsewhere", root), 0700);
+	put_file("ad-hoc/a.wav", 5);
+	put_file("ad-hoc/large.wav", (off_t)6 << 30);
+	put_file("elsewhere/b.wav", 7);
+	cr_assert_eq(symlink("/etc/passwd", mem_printf(mem, "%s/ad-hoc/outside.wav", root)), 0);
+	cr_assert_eq(symlink("../elsewhere/b.wav", mem_printf(mem, "%s/ad-hoc/inside.wav", root)), 0);
+	c = cache_sizes_open(mem, root);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_expect_eq(cache_size(c, cases[i].path), cases[i].size, "%s: %lld", cases[i].path,
+		             (long long)cache_size(c, cases[i].path));
+	c = cache_sizes_open(mem, mem_printf(mem, "%s/missing", root));
+	cr_expect_eq(cache_size(c, "ad-hoc/a.wav"), 0);
+	/* a folder that is a link to somewhere else */
+	cr_assert_eq(symlink("/etc", mem_printf(mem, "%s/scheduled", root)), 0);
+	c = cache_sizes_open(mem, root);
+	cr_expect_eq(cache_size(c, "scheduled/passwd"), 0);
+	cr_expect_eq(cache_size(c, "ad-hoc/a.wav"), 5);
+}

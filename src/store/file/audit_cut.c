@@ -13,8 +13,11 @@
 
 #define BLOCK (1 << 20)
 
-/* Where the first event stands that is not older than before_ms; lines that are no events go with those before. */
-static bool find_cut(FILE *f, int64_t before_ms, int64_t *removed, off_t *cut)
+/*
+ * Where the first event stands that is not older than before_ms; lines that are no events go with those before. totals
+ * gets what goes.
+ */
+static bool find_cut(FILE *f, int64_t before_ms, json_object *totals, int64_t *removed, off_t *cut)
 {
 	char *line = NULL;
 	size_t room = 0;
@@ -28,13 +31,14 @@ static bool find_cut(FILE *f, int64_t before_ms, int64_t *removed, off_t *cut)
 		json_object *event;
 		int64_t ms;
 		bool is_event = json_parse(ctx, line, (size_t)n, &event) &&
-		                clock_parse(json_str(event, "createdAt"), CLOCK_LENIENT, &ms);
+		                clock_parse(json_str_or(event, "createdAt", ""), CLOCK_LENIENT, &ms);
 
 		talloc_free(ctx);
 		if (is_event && ms >= before_ms)
 			break;
 		*cut += n;
 		*removed += is_event;
+		audit_totals_add(totals, line, (size_t)n);
 	}
 	ok = !ferror(f);
 	free(line);
@@ -53,8 +57,8 @@ static bool copy_rest(FILE *from, off_t at, FILE *to)
 	return ok && !ferror(from);
 }
 
-/* The new log beside the old one, durable. */
-static status write_rest(FILE *log, off_t cut, const char *path, const char *lines, size_t n)
+/* The new log beside the old one, durable. It begins with what was counted of the events that are gone. */
+static status write_rest(FILE *log, off_t cut, const char *path, const char *head, const char *lines, size_t n)
 {
 	FILE *f = fopen(path, "wxe");
 	bool ok;
@@ -62,8 +66,8 @@ static status write_rest(FILE *log, off_t cut, const char *path, const char *lin
 
 	if (f == NULL)
 		return fs_failed("create", path, errno);
-	ok = fchmod(fileno(f), 0640) == 0 && copy_rest(log, cut, f) && fwrite(lines, 1, n, f) == n && fflush(f) == 0 &&
-	     fsync(fileno(f)) == 0;
+	ok = fchmod(fileno(f), 0640) == 0 && fputs(head, f) >= 0 && copy_rest(log, cut, f) &&
+	     fwrite(lines, 1, n, f) == n && fflush(f) == 0 && fsync(fileno(f)) == 0;
 	error = errno;
 	if (fclose(f) != 0 && ok) {
 		ok = false;
@@ -75,7 +79,8 @@ static status write_rest(FILE *log, off_t cut, const char *path, const char *lin
 	return fs_failed("write", path, error);
 }
 
-static status replace_log(struct file_store *s, void *ctx, FILE *log, off_t cut, int64_t removed, json_object *events)
+static status replace_log(struct file_store *s, void *ctx, FILE *log, off_t cut, json_object *totals, int64_t removed,
+                          json_object *events)
 {
 	char *path = mem_printf(ctx, "%s.cut", s->audit.path), *folder = fs_folder(ctx, path);
 	size_t n;
@@ -86,7 +91,7 @@ static status replace_log(struct file_store *s, void *ctx, FILE *log, off_t cut,
 	lines = audit_lines(ctx, events, &n);
 
 	fs_remove(path); /* of one that was killed */
-	TRY(write_rest(log, cut, path, lines, n));
+	TRY(write_rest(log, cut, path, audit_totals_line(ctx, totals), lines, n));
 	if (fs_rename(path, s->audit.path) != ST_OK) {
 		fs_remove(path);
 		return ST_UNAVAILABLE;
@@ -97,6 +102,7 @@ static status replace_log(struct file_store *s, void *ctx, FILE *log, off_t cut,
 status audit_cut(struct file_store *s, int64_t before_ms, json_object *events, int64_t *removed)
 {
 	void *ctx = talloc_new(NULL);
+	json_object *totals = json_new_object(ctx);
 	FILE *log = NULL;
 	off_t cut = 0;
 	status st = audit_lock(s);
@@ -104,10 +110,10 @@ status audit_cut(struct file_store *s, int64_t before_ms, json_object *events, i
 	*removed = 0;
 	if (st == ST_OK) {
 		log = fopen(s->audit.path, "re");
-		if (log == NULL || !find_cut(log, before_ms, removed, &cut))
+		if (log == NULL || !find_cut(log, before_ms, totals, removed, &cut))
 			st = fs_failed("read", s->audit.path, errno);
 		else if (*removed > 0)
-			st = replace_log(s, ctx, log, cut, *removed, events);
+			st = replace_log(s, ctx, log, cut, totals, *removed, events);
 		audit_unlock(s);
 	}
 	if (log != NULL)

@@ -31,6 +31,7 @@ static const struct {
     {&model_access_groups, &model_users, "groups"},
     {&model_external_identities, &model_users, "externalIdentities"},
     {&model_credentials, &model_nodes, "credentials"},
+    {&counters_model, &model_health_events, "counters"},
 };
 
 /* The field of the second index: what documents are looked up by beside their id; unique. */
@@ -139,12 +140,14 @@ static const char *add_collections(struct file_store *s)
 	while (models[n] != NULL)
 		n++;
 	s->files = mem_array(s, struct data_file, n);
-	s->collections = mem_array(s, struct collection, n);
+	s->collections = mem_array(s, struct collection, n + 1);
 	for (int guest = 0; guest < 2; guest++)
 		for (size_t i = 0; problem == NULL && i < n; i++)
 			if (models[i] != &model_audit_events &&
 			    (host_of(models[i], &file_key) != models[i]) == (guest == 1))
 				problem = add_collection(s, models[i]);
+	if (problem == NULL)
+		problem = add_collection(s, &counters_model);
 	if (problem == NULL && file_at(s, s->audit.path) != NULL)
 		problem = mem_printf(s, "the audit log and %s are both to be kept in %s",
 		                     file_at(s, s->audit.path)->collections[0]->model->name, s->audit.path);
@@ -168,6 +171,7 @@ static int file_close(struct file_store *s)
 	}
 	talloc_free(s->retired);
 	talloc_free(s->audit.pending);
+	audit_totals_forget(&s->audit);
 	close_lock(&s->lock);
 	close_lock(&s->runner);
 	if (s->audit.fd >= 0)
@@ -335,4 +339,6 @@ const struct backend backend_file = {
     .audit_prune = file_audit_prune,
     .each = file_each,
     .runner_lock = file_runner_lock,
+    .metrics = file_metrics,
+    .metrics_recordings = file_metrics_recordings,
 };

@@ -34,6 +34,7 @@ status document_add(struct file_store *s, const struct model *m, json_object *gi
 	table_push_front(collection_work(c), e);
 	if (doc != NULL)
 		*doc = e->doc;
+	counters_note(s, c, NULL, e->doc);
 	return ST_OK;
 }
 
@@ -236,6 +237,7 @@ static status update_rows(struct file_store *s, const void *ctx, void *tmp, stru
 	for (size_t i = 0; i < rows.count; i++) {
 		if (before != NULL)
 			json_push_ref(*before, element_out(ctx, c, t->at[rows.places[i]]));
+		counters_note(s, c, t->at[rows.places[i]]->doc, after[i]->doc);
 		table_replace(t, rows.places[i], after[i]);
 		page_add(ctx, c, out, after[i]);
 	}

@@ -89,6 +89,16 @@ struct collection {
 	bool foreign;          /* the file's layout is the contract's: no members of our own are added */
 };
 
+/* What this process has counted of the log so far. */
+struct audit_counted {
+	dev_t dev;
+	ino_t ino;
+	char head[128]; /* how that file begins: an inode may be taken again */
+	size_t head_len;
+	off_t upto;
+	json_object *tally; /* engine/tally.h; NULL = nothing yet */
+};
+
 struct audit_log {
 	char *path;
 	int fd;        /* -1 = closed */
@@ -96,6 +106,7 @@ struct audit_log {
 	char *pending; /* lines that the disk had no room for; tried again with the next ones */
 	size_t pending_len;
 	off_t synced; /* length of the file when it was last made durable by us */
+	struct audit_counted counted;
 };
 
 struct lock_file {
@@ -292,5 +303,32 @@ status audit_get(struct file_store *s, const void *ctx, const char *id, json_obj
 status audit_list(struct file_store *s, const void *ctx, const struct query *q, struct page *out);
 status audit_count_by(struct file_store *s, const void *ctx, const struct query *q, const char *field,
                       json_object **out);
+
+/* ---- metrics: counters.c, audit_totals.c, metrics.c ---------------------------------------------- */
+
+/* Counters of all time that the files themselves do not tell, one document a family, beside the health events. */
+extern const struct model counters_model;
+#define COUNTER_HEALTH "health"
+#define COUNTER_UPLOADS "upload_failures"
+
+/*
+ * Counts what a change of a document of c means; before NULL: it is new. Part of the unit of work; what cannot be
+ * counted is logged, and fails nothing.
+ */
+void counters_note(struct file_store *s, const struct collection *c, json_object *before, json_object *after);
+/* The tally of a family, owned by ctx: as it was kept, or of what is stored, if nothing was kept yet. */
+status counters_read(struct file_store *s, const void *ctx, const char *family, json_object **tally);
+
+/* All events that ever were in the log (METRICS_AUDIT), borrowed until the next call. Reads what is new since then. */
+status audit_totals(struct file_store *s, json_object **tally);
+/* Adds a line of the log to a tally: an event, or what was counted of events that are gone. */
+void audit_totals_add(json_object *tally, const char *line, size_t n);
+/* That line, with its line feed; owned by ctx. */
+char *audit_totals_line(const void *ctx, json_object *tally);
+void audit_totals_forget(struct audit_log *a);
+
+status file_metrics(void *b, const void *ctx, const struct metrics_question *q, json_object *out[]);
+status file_metrics_recordings(void *b, const struct row_scope *scope, int passes,
+                               bool (*each)(void *state, int pass, const struct metrics_recording *r), void *state);
 
 #endif

@@ -131,6 +131,8 @@ const struct backend backend_pg = {
     .audit_prune = pg_audit_prune,
     .each = pg_each,
     .runner_lock = pg_runner_lock,
+    .metrics = pg_metrics,
+    .metrics_recordings = pg_metrics_recordings,
 };
 
 static int pg_close(struct pg *p)

@@ -56,6 +56,8 @@ struct call {
 	bool optional;    /* its failure fails nothing; only behind all other calls of a batch */
 	uint64_t reads;   /* topics (outage.h), beside those of the operation (struct outage) */
 	PGresult *result; /* NULL unless it succeeded; freed with the batch's arena */
+	void (*row)(void *state, const PGresult *one); /* called for each row as it arrives; result has none then */
+	void *row_state;
 };
 
 /* Statements that travel together: one round trip, one transaction (implicit unless begin or an open unit). */
@@ -136,6 +138,12 @@ void batch_init(struct batch *b, const void *ctx);
 size_t batch_add(struct batch *b, const char *sql, const char *const *values, int count);
 size_t batch_add_once(struct batch *b, const char *sql);
 size_t batch_add_optional(struct batch *b, const char *sql, const char *const *values, int count);
+/*
+ * Adds a call whose rows are given to row one by one: memory does not grow with their number. Only in an open unit of
+ * work, where nothing is repeated.
+ */
+size_t batch_add_stream(struct batch *b, const char *sql, const char *const *values, int count,
+                        void (*row)(void *state, const PGresult *one), void *state);
 
 enum exchange {
 	EXCHANGE_OK,
@@ -389,6 +397,12 @@ status pg_health_sync(void *b, const void *ctx, const char *recording_id, json_o
 status pg_snapshot(struct pg *p);
 status pg_each(void *b, const struct model *m, const struct query *q, document_fn each, void *state);
 status pg_audit_prune(void *b, int64_t before_ms, int64_t limit, json_object *events, int64_t *removed);
+
+/* ---- metrics.c --------------------------------------------------------------------------------------------------- */
+
+status pg_metrics(void *b, const void *ctx, const struct metrics_question *q, json_object *out[]);
+status pg_metrics_recordings(void *b, const struct row_scope *scope, int passes,
+                             bool (*each)(void *state, int pass, const struct metrics_recording *r), void *state);
 
 /* ---- audit.c, spool.c -------------------------------------------------------------------------------------------- */
 

@@ -137,6 +137,16 @@ size_t batch_add_optional(struct batch *b, const char *sql, const char *const *v
 	return i;
 }
 
+size_t batch_add_stream(struct batch *b, const char *sql, const char *const *values, int count,
+                        void (*row)(void *state, const PGresult *one), void *state)
+{
+	size_t i = batch_add(b, sql, values, count);
+
+	b->calls[i].row = row;
+	b->calls[i].row_state = state;
+	return i;
+}
+
 int batch_rows(const struct batch *b, size_t call)
 {
 	return b->calls[call].result == NULL ? 0 : PQntuples(b->calls[call].result);
@@ -329,6 +339,19 @@ struct reading {
 	bool failed; /* the rest of the pipeline is skipped by the server */
 };
 
+/* True if r is one row of a call that wants its rows one by one. */
+static bool take_row(const struct batch *b, const struct expected *e, PGresult *r)
+{
+	const struct call *c;
+
+	if (PQresultStatus(r) != PGRES_SINGLE_TUPLE)
+		return false;
+	c = &b->calls[e->index];
+	c->row(c->row_state, r);
+	PQclear(r);
+	return true;
+}
+
 /* Judges one result that belongs to e. */
 static void take_result(struct pg *p, struct batch *b, const struct expected *e, PGresult *r, struct reading *x,
                         size_t at)
@@ -368,17 +391,33 @@ static size_t call_of(const struct plan *plan, size_t i, const struct batch *b)
 	return i < plan->count ? plan->at[i].index : b->count;
 }
 
+/* When the next answer must have begun. */
+static int64_t answer_deadline(const struct pg *p)
+{
+	int64_t until = clock_mono_ms() + PG_EXCHANGE_MS;
+
+	return p->deadline_ms != 0 && p->deadline_ms < until ? p->deadline_ms : until;
+}
+
 static bool receive_all(struct pg *p, struct batch *b, const struct plan *plan, struct reading *x, int64_t until)
 {
 	PGresult *r;
 
 	for (size_t i = 0; i < plan->count; i++) {
+		const struct expected *e = &plan->at[i];
+
+		if (e->kind == ANSWER_CALL && b->calls[e->index].row != NULL)
+			PQsetSingleRowMode(p->conn);
 		for (;;) {
 			if (!next_result(p, &r, until))
 				return false;
 			if (r == NULL)
 				break;
-			take_result(p, b, &plan->at[i], r, x, call_of(plan, i, b));
+			if (take_row(b, e, r)) {
+				until = answer_deadline(p); /* however long the rows took */
+				continue;
+			}
+			take_result(p, b, e, r, x, call_of(plan, i, b));
 			if (PQstatus(p->conn) == CONNECTION_BAD)
 				return false;
 		}
@@ -396,10 +435,8 @@ enum exchange batch_exchange(struct pg *p, struct batch *b, status *st)
 	/* two for each call, BEGIN, SET LOCAL and COMMIT; DEALLOCATE */
 	struct plan plan = {.at = mem_array(b->ctx, struct expected, b->count * 2 + 7)};
 	struct reading x = {.outcome = EXCHANGE_OK, .st = ST_OK};
-	int64_t until = clock_mono_ms() + PG_EXCHANGE_MS;
+	int64_t until = answer_deadline(p);
 
-	if (p->deadline_ms != 0 && p->deadline_ms < until)
-		until = p->deadline_ms;
 	p->timed_out = false;
 	b->failed_at = b->count;
 	b->state[0] = '\0';
