@@ -77,13 +77,13 @@ BEGIN
 END
 $$;
 
--- The newest `most` folded events with one of these words in a column, and further conditions on the row f. The words
--- stand in the order of `newest`, the latest first. Events from a time on are events of the words whose newest is not
+-- The newest `most` folded events with one of these words in a column, and further conditions on the row f, to which the
+-- patterns are $5. The words stand in the order of `newest`, the latest first. Events from a time on are events of the words whose newest is not
 -- before it; usually as many words as events are wanted settle the page. The indexes have the order that is wanted;
 -- nothing may be gathered first and sorted then, whatever the planner thinks of how often a word occurs.
 DROP FUNCTION rakkr_fcgi.audit_newest(text, integer[], text, timestamptz, timestamptz, bigint);
 CREATE FUNCTION rakkr_fcgi.audit_newest(of_column text, words integer[], newest timestamptz[], conditions text,
-	since timestamptz, before timestamptz, most bigint)
+	patterns text[], since timestamptz, before timestamptz, most bigint)
 RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_bitmapscan = off SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off SET jit = off AS $$
@@ -105,7 +105,7 @@ BEGIN
 					ORDER BY f.created_at DESC, f.id DESC LIMIT $4) x
 				ORDER BY x.created_at DESC, x.id DESC LIMIT $4) p',
 			of_column, CASE WHEN before IS NOT NULL THEN ' AND f.created_at < $3' END, conditions)
-			INTO ids USING words[1:number], greatest(earliest, since), before, most;
+			INTO ids USING words[1:number], greatest(earliest, since), before, most, patterns;
 		EXIT WHEN cardinality(ids) >= most OR number >= cardinality(words) OR earliest < since;
 		number := least(number * 8, cardinality(words));
 	END LOOP;
@@ -113,62 +113,85 @@ BEGIN
 END
 $$;
 
--- As before (0004_audit.sql). The words that lead to the events are not looked for in each of them once more: a long
--- list of them would be gone through for each word.
+-- Words (the latest first, with their times) and their number of events: up to `most` of those that meet a condition.
+CREATE FUNCTION rakkr_fcgi.audit_words_of(of_kind "char", pattern text, most bigint, OUT words integer[],
+	OUT times timestamptz[], OUT number bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+	IF of_kind IN ('o', 'p') THEN
+		SELECT array_agg(w.id), array_agg(w.newest), sum(w.n) INTO words, times, number
+			FROM rakkr_fcgi.audit_words w WHERE w.kind = of_kind AND w.value = pattern;
+	ELSE
+		SELECT array_agg(w.id ORDER BY w.newest DESC), array_agg(w.newest ORDER BY w.newest DESC), sum(w.n)
+			INTO words, times, number
+			FROM (SELECT x.id, x.newest, x.n FROM rakkr_fcgi.audit_words x
+				WHERE x.kind = of_kind AND x.folded LIKE pattern LIMIT most) w;
+	END IF;
+	words := coalesce(words, '{}');
+	number := coalesce(number, 0);
+END
+$$;
+
+-- As before (0004_audit.sql), but:
+-- The words that lead to the events are not looked for in each of them once more: a long list of them would be gone
+-- through for each word.
+-- Where more words meet a condition than can be listed, the events that another one leads to are looked at one by one;
+-- and if there is no other, those words are listed after all, unless their events are many.
 CREATE OR REPLACE FUNCTION rakkr_fcgi.audit_page(action_like text, actor_like text, target_like text, reason_like text,
 	outcome_is text, permission_is text, since timestamptz, before timestamptz, most bigint)
 RETURNS TABLE (id uuid, upto timestamptz)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
 	names constant text[] := ARRAY['action', 'actor', 'target', 'reason', 'outcome', 'permission'];
 	kinds constant "char"[] := ARRAY['a', 'c', 't', 'r', 'o', 'p']::"char"[];
 	wanted constant text[] := ARRAY[action_like, actor_like, target_like, reason_like, outcome_is, permission_is];
 	words_most constant integer := 5000;
+	walk_most constant integer := 2000; -- so many events are looked at faster than words are
 	total bigint;
-	found integer[];
-	times timestamptz[];
-	number bigint;
-	best integer;
-	best_words integer[];
-	best_times timestamptz[];
+	found record;
+	best record;
+	best_at integer;
 	best_number bigint;
+	broad_at integer;
+	broad_number bigint;
 	conditions text[];
 BEGIN
 	SELECT s.upto, s.n INTO upto, total FROM rakkr_fcgi.audit_folded s;
 	FOR i IN 1..6 LOOP
 		CONTINUE WHEN wanted[i] IS NULL;
-		SELECT coalesce(array_agg(w.id ORDER BY w.newest DESC), '{}'), array_agg(w.newest ORDER BY w.newest DESC),
-			coalesce(sum(w.n), 0) INTO found, times, number
-		FROM (
-			SELECT x.id, x.newest, x.n FROM rakkr_fcgi.audit_words x
-			WHERE i <= 4 AND x.kind = kinds[i] AND x.folded LIKE wanted[i]
-			UNION ALL SELECT x.id, x.newest, x.n FROM rakkr_fcgi.audit_words x
-			WHERE i > 4 AND x.kind = kinds[i] AND x.value = wanted[i]
-			LIMIT words_most + 1) w; -- the plan is made for each i
-		IF cardinality(found) > words_most THEN
-			upto := NULL;
-			EXIT;
+		SELECT * INTO found FROM rakkr_fcgi.audit_words_of(kinds[i], wanted[i], words_most + 1);
+		IF cardinality(found.words) > words_most THEN
+			conditions[i] := format(
+				' AND (SELECT k.folded LIKE $5[%s] FROM rakkr_fcgi.audit_words k WHERE k.id = f.%I)', i, names[i]);
+			IF broad_at IS NULL OR found.number < broad_number THEN
+				broad_at := i;
+				broad_number := found.number;
+			END IF;
+			CONTINUE;
 		END IF;
-		IF (best IS NULL OR number < best_number) AND wanted[i] NOT IN ('allowed', 'succeeded') THEN
-			best := i;
-			best_words := found;
-			best_times := times;
-			best_number := number;
+		IF (best_at IS NULL OR found.number < best_number) AND wanted[i] NOT IN ('allowed', 'succeeded') THEN
+			best_at := i;
+			best := found;
+			best_number := found.number;
 		END IF;
 		-- numbers of our own making, put in as text: the plan depends on them
-		conditions[i] := format(' AND f.%I = ANY (%L::integer[])', names[i], found);
+		conditions[i] := format(' AND f.%I = ANY (%L::integer[])', names[i], found.words);
 	END LOOP;
-	-- from the newest on, about this many would have to be looked at
-	IF best IS NULL OR (best_number > 0 AND most * total / best_number < 2000) THEN
+	IF best_at IS NULL AND broad_at IS NOT NULL AND most * total / broad_number >= walk_most THEN
+		best_at := broad_at;
+		SELECT * INTO best FROM rakkr_fcgi.audit_words_of(kinds[best_at], wanted[best_at], NULL);
+		best_number := best.number;
+	END IF;
+	IF best_at IS NULL OR (best_number > 0 AND most * total / best_number < walk_most) THEN
 		upto := NULL;
 	END IF;
 	RETURN NEXT;
-	IF upto IS NULL OR cardinality(best_words) = 0 THEN
+	IF upto IS NULL OR best_number = 0 THEN
 		RETURN;
 	END IF;
-	conditions[best] := CASE WHEN names[best] = 'outcome' THEN ' AND f.rare' END;
-	RETURN QUERY SELECT x, NULL::timestamptz FROM rakkr_fcgi.audit_newest(names[best], best_words, best_times,
-		array_to_string(conditions, ''), since, before, most) x;
+	conditions[best_at] := CASE WHEN names[best_at] = 'outcome' THEN ' AND f.rare' END;
+	RETURN QUERY SELECT x, NULL::timestamptz FROM rakkr_fcgi.audit_newest(names[best_at], best.words, best.times,
+		array_to_string(conditions, ''), wanted, since, before, most) x;
 END
 $$;
 

@@ -132,5 +132,4 @@ Test(sign_in, what_nobody_came_back_for_is_swept)
 	state = save(app.store, now_ms);
 	cr_expect_eq(oidc_state_take(mem, app.store, state, now_ms + 11 * minutes, &saved), ST_NOT_FOUND, "too late");
 	cr_expect_eq(kept(app.store), 0);
-	store_close(app.store);
 }

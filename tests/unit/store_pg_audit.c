@@ -156,7 +156,7 @@ static const char newest_sql[] =
     "WITH w AS (SELECT array_agg(id ORDER BY newest DESC) AS ids, array_agg(newest ORDER BY newest DESC) AS times"
     " FROM rakkr_fcgi.audit_words WHERE kind = '%c' AND id %% 11 <> 5),"
     " b (since, before) AS (SELECT %s),"
-    " x AS (SELECT n.id FROM w, b, rakkr_fcgi.audit_newest('%s', w.ids, w.times, '%s', b.since, b.before, %d)"
+    " x AS (SELECT n.id FROM w, b, rakkr_fcgi.audit_newest('%s', w.ids, w.times, '%s', '{}', b.since, b.before, %d)"
     " WITH ORDINALITY n (id, at) ORDER BY n.at),"
     " y AS (SELECT f.id FROM rakkr_fcgi.audit_finds f, w, b WHERE f.%s = ANY (w.ids)%s AND f.created_at >="
     " coalesce(b.since::timestamptz, '-infinity') AND f.created_at < coalesce(b.before::timestamptz, 'infinity')"
@@ -193,6 +193,41 @@ Test(store_pg_audit, the_newest_of_many_words)
 		                              column, k / 3 % 3 == 2 ? " AND false" : condition, mosts[k / 36]);
 
 		cr_expect_str_eq(sql_text(conf, text), "t", "%s", text);
+	}
+	store_pg_close(s);
+}
+
+/* More texts than can be listed: with a rarer condition beside them, and alone; and so many events that a walk is
+ * short. */
+Test(store_pg_audit, more_texts_than_can_be_listed)
+{
+	static const struct question rare[] = {
+	    {.target = "many", .actor = "someone", .limit = 5},
+	    {.target = "many", .actor = "someone", .outcome = "allowed"},
+	    {.target = "many_1", .actor = "someone", .action = "thing", .limit = 50},
+	    {.target = "MANY", .limit = 1},
+	    {.target = "many", .reason = "Missing", .limit = 3},
+	    {.target = "many_", .action = "usual"},
+	};
+	struct store *s = open_empty();
+
+	sql("INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, outcome, target_id, target_type)"
+	    " SELECT gen_random_uuid(), now() - interval '3 hours' - i * interval '1 second', 'thing.done', 'user',"
+	    " CASE WHEN i % 97 = 0 THEN 'someone' ELSE 'nobody' END, 'allowed', 'many_' || i, 'room'"
+	    " FROM generate_series(1, 5500) i");
+	seed();
+	fold("100000");
+	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++)
+		compare(s, &rare[i], 1000 + i);
+	cr_expect_gt(compare(s, &rare[0], 0), 0);
+	cr_expect_gt(compare(s, &rare[2], 0), 0);
+	/* a total of two millions: the page leads through all those texts, or through someone's events */
+	sql("UPDATE rakkr_fcgi.audit_folded SET n = 2000000000");
+	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++) {
+		cr_expect_str_eq(sql_text(conf, "SELECT count(upto) FROM rakkr_fcgi.audit_page(NULL, NULL, '%many%',"
+		                                " NULL, NULL, NULL, NULL, NULL, 10)"),
+		                 "1");
+		compare(s, &rare[i], 2000 + i);
 	}
 	store_pg_close(s);
 }
