@@ -359,14 +359,16 @@ static void add_accounts(const struct account *accounts)
 	for (int i = 0; accounts != NULL && accounts[i].email != NULL; i++) {
 		const struct account *a = &accounts[i];
 		if (on_postgres()) {
-			sql("insert into users (email, name, provider) values ('%s', '%s', '%s') returning id",
-			    a->email, a->name, a->provider);
+			sql("insert into users (email, name, provider, password_hash) values ('%s', '%s', '%s',"
+			    " nullif('%s', '')) returning id",
+			    a->email, a->name, a->provider, a->hash != NULL ? a->hash : "");
 			continue;
 		}
-		json_object_array_add(users,
-		                      json_tokener_parse(fmt("{\"id\":\"00000000-0000-4000-8000-0000000001%02d\","
-		                                             "\"email\":\"%s\",\"name\":\"%s\",\"provider\":\"%s\"}",
-		                                             i, a->email, a->name, a->provider)));
+		json_object_array_add(
+		    users, json_tokener_parse(fmt("{\"id\":\"00000000-0000-4000-8000-0000000001%02d\","
+		                                  "\"email\":\"%s\",\"name\":\"%s\",\"provider\":\"%s\"%s}",
+		                                  i, a->email, a->name, a->provider,
+		                                  a->hash != NULL ? fmt(",\"passwordHash\":\"%s\"", a->hash) : "")));
 	}
 	if (!on_postgres()) {
 		run_command((const char *const[]){"/bin/mkdir", "-p", fmt("%s/data", instance.dir), NULL});
