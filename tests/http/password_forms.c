@@ -14,19 +14,20 @@ TestSuite(password_forms, .fini = instance_stop, .timeout = 120);
 static const struct account accounts[] = {
     {"scrypt@example.org", "A", "local",
      "scrypt$16384$8$1$AAECAwQFBgcICQoLDA0ODw$DlaJmKJwLCjqnhOmD9d_rY3bc7HcNUm4VQHBHg24p02eiWA4RXhL5Tbq2J-"
-     "NXPXDrJbLObnPw0lrG7Skde5o4g"},
+     "NXPXDrJbLObnPw0lrG7Skde5o4g",
+     NULL},
     {"argon2id@example.org", "B", "local",
-     "$argon2id$v=19$m=4096,t=3,p=4$c2l4dGVlbiBieXRlcyBvaw$mbR2mYdlv18OIKgXNAJA1Y45t2TIeaSTekH/sMqS2Kw"},
+     "$argon2id$v=19$m=4096,t=3,p=4$c2l4dGVlbiBieXRlcyBvaw$mbR2mYdlv18OIKgXNAJA1Y45t2TIeaSTekH/sMqS2Kw", NULL},
     {"argon2i@example.org", "C", "local",
-     "$argon2i$v=19$m=4096,t=3,p=1$c2l4dGVlbiBieXRlcyBvaw$GXn/pkicbH65m5hDerWSumS6tDgLpt6Z6clYel/lJ7U"},
+     "$argon2i$v=19$m=4096,t=3,p=1$c2l4dGVlbiBieXRlcyBvaw$GXn/pkicbH65m5hDerWSumS6tDgLpt6Z6clYel/lJ7U", NULL},
     {"argon2d@example.org", "D", "local",
-     "$argon2d$v=19$m=2048,t=2,p=2$c2l4dGVlbiBieXRlcyBvaw$6iwiuRR/H7zEzkBD9xb/xzCWSiGhZARW"},
+     "$argon2d$v=19$m=2048,t=2,p=2$c2l4dGVlbiBieXRlcyBvaw$6iwiuRR/H7zEzkBD9xb/xzCWSiGhZARW", NULL},
     {"argon2-1.0@example.org", "E", "local",
-     "$argon2id$v=16$m=2048,t=2,p=1$c2l4dGVlbiBieXRlcyBvaw$0bIwtWLXSxJKsGIqZ6NE1Ge/HF4fuyNz7YiCE8lOt/g"},
-    {"bcrypt@example.org", "F", "local", "$2b$10$abcdefghijklmnopqrstuu23JPZtHcGhwXSF41f93o/7vBdDut3Xu"},
-    {"bcrypt-y@example.org", "G", "local", "$2y$06$abcdefghijklmnopqrstuud/5IuQmqhVO0kfNEbHJM.fJkPiliBzC"},
-    {"bcrypt-a@example.org", "H", "local", "$2a$06$abcdefghijklmnopqrstuud/5IuQmqhVO0kfNEbHJM.fJkPiliBzC"},
-    {NULL, NULL, NULL, NULL},
+     "$argon2id$v=16$m=2048,t=2,p=1$c2l4dGVlbiBieXRlcyBvaw$0bIwtWLXSxJKsGIqZ6NE1Ge/HF4fuyNz7YiCE8lOt/g", NULL},
+    {"bcrypt@example.org", "F", "local", "$2b$10$abcdefghijklmnopqrstuu23JPZtHcGhwXSF41f93o/7vBdDut3Xu", NULL},
+    {"bcrypt-y@example.org", "G", "local", "$2y$06$abcdefghijklmnopqrstuud/5IuQmqhVO0kfNEbHJM.fJkPiliBzC", NULL},
+    {"bcrypt-a@example.org", "H", "local", "$2a$06$abcdefghijklmnopqrstuud/5IuQmqhVO0kfNEbHJM.fJkPiliBzC", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static struct response sign_in(const char *email, const char *password)
@@ -75,6 +76,32 @@ Test(password_forms, every_form_opens_and_is_renewed)
 {
 	instance_start(accounts, NULL);
 	open_all("$argon2id$v=19$m=27648,t=2,p=1$");
+}
+
+/* 09 D-62 */
+Test(password_forms, defects_open_nothing)
+{
+	static const struct account broken[] = {
+	    {"none@example.org", "A", "local", NULL, NULL},
+	    {"zero@example.org", "B", "local", "scrypt$0$8$1$x$y", NULL},
+	    {"empty@example.org", "C", "local", "scrypt$16384$8$1$$", NULL},
+	    {"huge@example.org", "D", "local", "scrypt$1048576$8$1$AAECAwQFBgcICQoLDA0ODw$AAAA", NULL},
+	    {"plain@example.org", "E", "local", PASSWORD, NULL},
+	    {"argon2@example.org", "F", "local", "$argon2id$v=19$m=99999999,t=9,p=1$c2l4dGVlbg$AAAA", NULL},
+	    {"provider@example.org", "G", "oidc", NULL, NULL},
+	    {NULL, NULL, NULL, NULL, NULL},
+	};
+
+	instance_start(broken, NULL);
+	for (const struct account *a = broken; a->email != NULL; a++) {
+		struct response r = sign_in(a->email, PASSWORD);
+
+		must(r, 401);
+		cr_expect_str_eq(r.body, "{\"error\":\"Invalid credentials\"}", "%s", a->email);
+		cr_expect_str_eq(j_str(audit_last("auth.login.failed", NULL), "reason"), "invalid_credentials");
+		cr_expect_str_eq(j_str(audit_last("auth.login.failed", NULL), "details.email"), a->email);
+	}
+	must(get("/api/v1/auth/me", admin()), 200);
 }
 
 /* RAKKR_PASSWORD_FORMAT=scrypt: nothing is written that the earlier controller cannot read. */
