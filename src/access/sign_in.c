@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #define ADDRESS_FACTOR 10
@@ -18,6 +19,27 @@ static const char *counter_key(const void *ctx, const char *kind, const char *te
 	return mem_printf(ctx, "%s:%s", kind, hash);
 }
 
+/* The key of whoever is behind an address: of IPv6 a whole network, as one machine has as many addresses of it as it
+ * likes. */
+static const char *address_key(const void *ctx, const char *kind, const char *address)
+{
+	struct in6_addr a;
+
+	if (inet_pton(AF_INET6, address, &a) == 1 && !IN6_IS_ADDR_V4MAPPED(&a)) {
+		char network[INET6_ADDRSTRLEN];
+
+		memset(&a.s6_addr[8], 0, 8);
+		address = mem_strdup(ctx, inet_ntop(AF_INET6, &a, network, sizeof(network)));
+	}
+	return counter_key(ctx, kind, address);
+}
+
+/* In whole seconds, for Retry-After. */
+static int64_t seconds_of(int64_t wait_ms)
+{
+	return (wait_ms + 999) / 1000;
+}
+
 bool sign_in_begin(struct sign_in *s, const void *ctx, struct live *l, const struct config *c, const char *email,
                    const char *address, int64_t *retry_after)
 {
@@ -27,7 +49,7 @@ bool sign_in_begin(struct sign_in *s, const void *ctx, struct live *l, const str
 	*s = (struct sign_in){.live = l, .config = c};
 	s->account = counter_key(ctx, "account", text_lower(ctx, email));
 	if (address != NULL)
-		s->address = counter_key(ctx, "address", address);
+		s->address = address_key(ctx, "address", address);
 	if (limit == 0)
 		return true;
 	if (s->address != NULL)
@@ -38,7 +60,19 @@ bool sign_in_begin(struct sign_in *s, const void *ctx, struct live *l, const str
 		if (wait_ms > 0 && s->address != NULL)
 			live_attempt_return(l, s->address);
 	}
-	*retry_after = (wait_ms + 999) / 1000;
+	*retry_after = seconds_of(wait_ms);
+	return wait_ms == 0;
+}
+
+bool sign_in_redirect_begin(const void *ctx, struct live *l, const struct config *c, const char *address,
+                            int64_t *retry_after)
+{
+	int64_t limit = config_int(c, CFG_OIDC_ATTEMPTS), wait_ms = 0;
+
+	if (limit > 0 && address != NULL)
+		wait_ms = live_attempt(l, address_key(ctx, "redirect", address), limit,
+		                       config_int(c, CFG_LOGIN_WINDOW) * 1000);
+	*retry_after = seconds_of(wait_ms);
 	return wait_ms == 0;
 }
 

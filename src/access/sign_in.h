@@ -18,10 +18,17 @@ struct sign_in {
 /*
  * Begins an attempt and counts it for the account and the address (NULL = unknown: none is counted). False when there
  * were too many in the present window (RAKKR_LOGIN_ATTEMPTS, RAKKR_LOGIN_WINDOW_SECONDS): *retry_after is the seconds
- * until it ends. Strings of s belong to ctx.
+ * until it ends. Strings of s belong to ctx. An IPv6 address counts as its /64 network.
  */
 bool sign_in_begin(struct sign_in *s, const void *ctx, struct live *l, const struct config *c, const char *email,
                    const char *address, int64_t *retry_after);
+
+/*
+ * Counts the beginning of a sign-in at an OpenID provider for the address, in the same window. False when there were too
+ * many (RAKKR_OIDC_ATTEMPTS).
+ */
+bool sign_in_redirect_begin(const void *ctx, struct live *l, const struct config *c, const char *address,
+                            int64_t *retry_after);
 
 /* password_verify() of a stored hash, or with NULL the work of it; measures what it takes. */
 bool sign_in_check(struct sign_in *s, const char *encoded, const char *password);

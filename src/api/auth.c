@@ -72,6 +72,7 @@ static struct target user_target(const struct principal *who)
 struct account {
 	struct sign_in sign_in;
 	json_object *row;          /* users row, or the local admin's document without one */
+	bool stored;               /* it is a row */
 	const char *password_hash; /* to be stored, NULL if the stored one stays */
 	bool replace;              /* ... in a row that is there already, unless it changed meanwhile */
 	const char *refusal;       /* audit reason; NULL = the password is right */
@@ -187,6 +188,7 @@ static status check_credentials(struct request *r, const char *email, const char
 		a->row = local_admin(r->mem, r->config);
 		return ST_OK;
 	}
+	a->stored = true;
 	is_admin = text_equal(json_str(a->row, "id"), local_admin_id(r->mem, r->config)) &&
 	           !text_equal(json_str(a->row, "provider"), "oidc");
 	a->replace = is_admin && json_str(a->row, "passwordHash") == NULL && json_str(a->row, "disabledAt") == NULL;
@@ -225,6 +227,36 @@ static status too_many(struct request *r, const char *email, int64_t retry_after
 	return login_failed(r, 429, "Too many sign-in attempts", "rate_limited", email);
 }
 
+/*
+ * Looks again at the account, which stays locked until the session is stored: while the password was checked it may
+ * have been given another one, or been disabled or deleted, and the session would outlive the revocation of all others.
+ */
+static status recheck(struct request *r, struct account *a, const char *password)
+{
+	const char *checked = json_str(a->row, "passwordHash"), *hash;
+	json_object *row;
+	struct query q;
+	struct page page;
+
+	query_init(&q);
+	query_where(&q, "id", Q_EQ, json_str(a->row, "id"));
+	q.lock = true;
+	TRY(store_list(r->store, r->mem, &model_users, &q, &page));
+	row = page.count > 0 ? json_object_array_get_idx(page.docs, 0) : NULL;
+	if (row == NULL) {
+		a->refusal = a->stored ? "invalid_credentials" : NULL;
+		return ST_OK;
+	}
+	hash = json_str(row, "passwordHash");
+	if (json_str(row, "disabledAt") != NULL)
+		a->refusal = "user_disabled";
+	else if (!text_equal(hash, checked)) { /* also by another sign-in that renewed it */
+		a->replace = false;
+		a->refusal = sign_in_check(&a->sign_in, hash, password) ? NULL : "invalid_credentials";
+	}
+	return ST_OK;
+}
+
 static status login_succeeded(struct request *r, const struct account *a)
 {
 	json_object *user = user_wire(r->mem, r->config, a->row), *data = json_new_object(r->mem);
@@ -258,6 +290,8 @@ static status login(struct request *r)
 	if (!sign_in_begin(&account.sign_in, r->mem, r->live, r->config, email, req_client_ip(r), &retry_after))
 		return too_many(r, email, retry_after);
 	st = check_credentials(r, email, json_str(input, "password"), &account);
+	if (st == ST_OK && account.refusal == NULL)
+		st = recheck(r, &account, json_str(input, "password"));
 	if (st == ST_OK && account.refusal != NULL) {
 		sign_in_even_out(&account.sign_in);
 		return login_failed(r, 401, "Invalid credentials", account.refusal, email);

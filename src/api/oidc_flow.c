@@ -1,8 +1,10 @@
 #include "api/oidc_flow.h"
 
 #include "access/oidc_request.h"
+#include "access/oidc_states.h"
 #include "access/oidc_sync.h"
 #include "access/oidc_token.h"
+#include "access/sign_in.h"
 #include "api/session.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -27,6 +29,7 @@ static int status_of(const char *reason)
 	} known[] = {
 	    {"oidc_disabled", 404},       {"oidc_not_configured", 400}, {"oidc_state_invalid", 400},
 	    {"oidc_claims_invalid", 401}, {"oidc_email_conflict", 401}, {"user_disabled", 401},
+	    {"rate_limited", 429},
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -52,33 +55,6 @@ static status redirect(struct request *r, const char *url)
 
 /* ---- login ------------------------------------------------------------------------------------------------------- */
 
-/* Removes states that are out of date; they are few. */
-static status states_purge(struct request *r)
-{
-	struct query q;
-	struct page page;
-
-	query_init(&q);
-	query_where(&q, "expiresAt", Q_LE, clock_iso_dup(r->mem, r->now_ms));
-	return store_remove(r->store, r->mem, &model_oidc_states, &q, &page);
-}
-
-static status state_save(struct request *r, const struct oidc_secrets *s, const char *return_to)
-{
-	json_object *doc = json_new_object(r->mem);
-	char hash[SHA256_HEX_SIZE];
-
-	crypto_sha256_hex(hash, s->state, strlen(s->state));
-	json_set_str(doc, "stateHash", hash);
-	json_set_str(doc, "codeVerifier", s->verifier);
-	json_set_str(doc, "nonce", s->nonce);
-	json_set_str(doc, "returnTo", return_to);
-	json_set_iso(doc, "createdAt", r->now_ms);
-	json_set_iso(doc, "expiresAt", r->now_ms + OIDC_STATE_SECONDS * INT64_C(1000));
-	TRY(states_purge(r));
-	return store_insert(r->store, r->mem, &model_oidc_states, doc, NULL);
-}
-
 static void set_state_cookie(struct request *r, const struct oidc *o, const char *state)
 {
 	bool secure = strncmp(o->redirect_uri, "https://", 8) == 0;
@@ -97,12 +73,17 @@ status oidc_login(struct request *r)
 	struct oidc_secrets secrets;
 	struct oidc_visit visit;
 	struct oidc o;
+	int64_t retry_after;
 	bool found;
 
 	oidc_load(r->mem, r->config, &o);
 	reason = oidc_unavailable(&o);
 	if (reason != NULL)
 		return oidc_refuse(r, text, reason);
+	if (!sign_in_redirect_begin(r->mem, r->live, r->config, req_client_ip(r), &retry_after)) {
+		reply_header(r, "Retry-After", mem_printf(r->mem, "%lld", (long long)retry_after));
+		return oidc_refuse(r, text, "rate_limited");
+	}
 	oidc_visit_begin(&visit, &o, r->config);
 	found = oidc_provider_get(r->mem, &visit, &provider);
 	oidc_visit_end(&visit);
@@ -111,7 +92,7 @@ status oidc_login(struct request *r)
 		return oidc_refuse(r, text, "unknown_oidc_error");
 	oidc_secrets_make(r->mem, &secrets);
 	url = oidc_authorization_url(r->mem, &o, provider->authorization_endpoint, &secrets);
-	if (state_save(r, &secrets, return_to) != ST_OK)
+	if (oidc_state_save(r->mem, r->store, r->config, &secrets, return_to, r->now_ms) != ST_OK)
 		return oidc_refuse(r, text, "unknown_oidc_error");
 	set_state_cookie(r, &o, secrets.state);
 	audit_add(r, &(struct audit){.action = "auth.oidc.login.started",
@@ -140,31 +121,6 @@ static const char *cookie(struct request *r, const char *name)
 	return NULL;
 }
 
-/* Takes the saved state out of the store: single use, also when it has expired. ST_NOT_FOUND: none in force. */
-static status state_take(struct request *r, const char *state, json_object **saved)
-{
-	char hash[SHA256_HEX_SIZE];
-	int64_t expires = 0;
-	struct query q;
-	struct page page;
-
-	crypto_sha256_hex(hash, state, strlen(state));
-	query_init(&q);
-	query_where(&q, "stateHash", Q_EQ, hash);
-	TRY(store_remove(r->store, r->mem, &model_oidc_states, &q, &page));
-	TRY(states_purge(r));
-	/* Now, not with the answer: it must be used up whatever follows, and nothing may be held while the provider is
-	   asked. */
-	TRY(store_commit(r->store, NULL, true));
-	if (page.count == 0)
-		return ST_NOT_FOUND;
-	*saved = json_object_array_get_idx(page.docs, 0);
-	if (json_str(*saved, "consumedAt") != NULL ||
-	    !clock_parse(json_str_or(*saved, "expiresAt", ""), CLOCK_ISO_Z, &expires) || expires <= r->now_ms)
-		return ST_NOT_FOUND;
-	return ST_OK;
-}
-
 /* A wrong cookie does not use up the state. */
 static status state_consume(struct request *r, json_object **saved)
 {
@@ -172,7 +128,7 @@ static status state_consume(struct request *r, json_object **saved)
 
 	if (state == NULL || state[0] == '\0' || expected == NULL || !crypto_equal(state, expected))
 		return ST_NOT_FOUND;
-	return state_take(r, state, saved);
+	return oidc_state_take(r->mem, r->store, state, r->now_ms, saved);
 }
 
 /* ---- what the provider answered ---------------------------------------------------------------------------------- */

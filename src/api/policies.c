@@ -96,6 +96,9 @@ static status policies_replace(struct request *r, json_object *inputs, json_obje
 	TRY(store_lock(r->store, POLICIES_LOCK));
 	TRY(policies_current(r, before));
 	TRY(store_policies_replace(r->store, r->mem, unique, text_is_uuid(r->who.id) ? r->who.id : NULL));
+	/* without a stored one the environment's are in force: what is answered is what decides from now on */
+	if (json_object_array_length(unique) == 0)
+		unique = policies_from_environment(r->mem, r->config);
 	*after = policies_with_ids(r->mem, unique);
 	return ST_OK;
 }

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define AUDIT_TEXT_MAX 2000 /* characters of a text in the details or the context of an event */
+
 /* ---- input ------------------------------------------------------------------------------------------------------- */
 
 const char *req_param(const struct request *r, const char *name)
@@ -195,14 +197,31 @@ static json_object *actor_of(const struct principal *who)
 	return actor;
 }
 
+/* What strangers send along is kept as far as it can mean anything: nobody fills the disk with it. */
+static void put_cut(struct request *r, json_object *o, const char *key, const char *text)
+{
+	if (text != NULL)
+		put_str(o, key, text_cut(r->mem, text, AUDIT_TEXT_MAX));
+}
+
+/* The same for the texts of details. */
+static void cut_texts(struct request *r, json_object *all)
+{
+	json_object_object_foreach(all, key, value)
+	{
+		if (json_is_str(value) && (size_t)json_object_get_string_len(value) > AUDIT_TEXT_MAX)
+			json_set_str(all, key, text_cut(r->mem, json_object_get_string(value), AUDIT_TEXT_MAX));
+	}
+}
+
 static json_object *context_of(struct request *r, const struct audit *a, const struct principal *who)
 {
 	json_object *context = json_object_new_object();
 	const char *session = who != NULL && !a->no_session ? who->session_id : NULL;
 
-	put_str(context, "ipAddress", req_client_ip(r));
-	put_str(context, "sessionId", session != NULL ? session : req_header(r, "x-rakkr-session-id"));
-	put_str(context, "userAgent", req_header(r, "user-agent"));
+	put_cut(r, context, "ipAddress", req_client_ip(r));
+	put_cut(r, context, "sessionId", session != NULL ? session : req_header(r, "x-rakkr-session-id"));
+	put_cut(r, context, "userAgent", req_header(r, "user-agent"));
 	return context;
 }
 
@@ -246,6 +265,7 @@ void audit_add(struct request *r, const struct audit *a)
 	put_str(all, "path", r->path);
 	if (a->details != NULL)
 		json_merge(all, a->details, false);
+	cut_texts(r, all);
 	put(event, "details", all);
 	put_str(event, "id", id);
 	put_str(event, "outcome", outcome);

@@ -121,7 +121,7 @@ struct audit {
 	const char *reason;
 	const char *permission; /* NULL: the route's; "" = none */
 	struct target target;
-	json_object *details; /* extra members; method and path are added in front. May be NULL */
+	json_object *details; /* extra members; method and path are added in front; long texts are cut. May be NULL */
 	json_object *before, *after, *correlation;
 	bool anonymous;	      /* actor anonymous even if someone is signed in */
 	bool no_session;      /* leave the session id out of actorContext (falls back to x-rakkr-session-id) */

@@ -116,6 +116,29 @@ status user_status_update(struct request *r)
 	return reply_data(r, 200, after);
 }
 
+/*
+ * Ids of the stored policies that name the user by id or e-mail: they stay, and would apply to whoever gets that
+ * address next (09 15.1). NULL if there are none.
+ */
+static status policies_naming(struct request *r, json_object *user, json_object **ids)
+{
+	const char *names[] = {json_str(user, "id"), json_str(user, "email")};
+	struct query q;
+	struct page page;
+
+	*ids = NULL;
+	query_init(&q);
+	query_where(&q, "subjectType", Q_EQ, "user");
+	query_where_in(&q, "subjectId", names, 2);
+	TRY(store_list(r->store, r->mem, &model_access_policies, &q, &page));
+	if (page.count == 0)
+		return ST_OK;
+	*ids = json_new_array(r->mem);
+	for (size_t i = 0; i < page.count; i++)
+		json_push_str(*ids, json_str_or(json_object_array_get_idx(page.docs, i), "id", ""));
+	return ST_OK;
+}
+
 static status user_remove(struct request *r, json_object *user)
 {
 	struct query q;
@@ -131,7 +154,7 @@ static status user_remove(struct request *r, json_object *user)
 status user_delete(struct request *r)
 {
 	const char *id = req_param(r, "userId");
-	json_object *user, *wire;
+	json_object *user, *wire, *policies, *seen;
 	bool has_row;
 	status st;
 
@@ -146,11 +169,12 @@ status user_delete(struct request *r)
 	TRY(st);
 	wire = user_wire(r->mem, r->config, user);
 	st = user_remove(r, user);
+	if (st == ST_OK)
+		st = policies_naming(r, wire, &policies);
 	if (st != ST_OK)
 		return lifecycle_failed(r, st, user);
-	audit_add(r, &(struct audit){.target = user_target(wire),
-	                             .before = user_snapshot(r, wire),
-	                             .details = details(r, "email", J_STR, json_str(wire, "email"), "sessionsRevoked",
-	                                                J_BOOL, 1, NULL)});
+	seen = details(r, "email", J_STR, json_str(wire, "email"), "sessionsRevoked", J_BOOL, 1, NULL);
+	json_set_ref(seen, "accessPolicyIds", policies);
+	audit_add(r, &(struct audit){.target = user_target(wire), .before = user_snapshot(r, wire), .details = seen});
 	return reply_empty(r, 204);
 }

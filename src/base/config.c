@@ -67,6 +67,8 @@ static const struct config_row rows[CFG_KEY_COUNT] = {
 [CFG_OIDC_SCOPES] = {"RAKKR_OIDC_SCOPES", CONFIG_STR, "openid profile email", 0, 0, "Scopes asked for."},
 [CFG_OIDC_CA_FILE] = {"RAKKR_OIDC_CA_FILE", CONFIG_STR, NULL, 0, 0, "PEM file of the certification authorities that the provider's certificate is checked with, instead of the system's."},
 [CFG_OIDC_ALLOW_INSECURE] = {"RAKKR_OIDC_ALLOW_INSECURE", CONFIG_FLAG, "0", 0, 0, "\"1\" allows a provider at an http URL of this machine (localhost, 127.0.0.1, [::1]), for tests."},
+[CFG_OIDC_ATTEMPTS] = {"RAKKR_OIDC_ATTEMPTS", CONFIG_INT, "100", 0, 1000000, "Sign-ins at the provider that a client address may begin in RAKKR_LOGIN_WINDOW_SECONDS. 0 = no limit."},
+[CFG_OIDC_STATES_MAX] = {"RAKKR_OIDC_STATES_MAX", CONFIG_INT, "2000", 10, 1000000, "Sign-ins at the provider that may be under way, of all addresses together; with one more, the oldest has to begin anew."},
 [CFG_RECORDINGS_PATH] = {"RAKKR_RECORDING_METADATA_STORE_PATH", CONFIG_STR, "data/recordings-metadata.json", 0, 0, "Recordings (without a database)."},
 [CFG_JOBS_PATH] = {"RAKKR_RECORDING_JOB_STORE_PATH", CONFIG_STR, "data/recording-jobs.json", 0, 0, "Recording jobs (without a database)."},
 [CFG_SCHEDULES_PATH] = {"RAKKR_SCHEDULE_STORE_PATH", CONFIG_STR, "data/schedules.json", 0, 0, "Schedules (without a database)."},

@@ -55,6 +55,8 @@ enum config_key {
 	CFG_OIDC_SCOPES,
 	CFG_OIDC_CA_FILE,
 	CFG_OIDC_ALLOW_INSECURE,
+	CFG_OIDC_ATTEMPTS,	  /* RAKKR_OIDC_ATTEMPTS: of an address a window (CFG_LOGIN_WINDOW) */
+	CFG_OIDC_STATES_MAX,
 	/* flat files (contract 07 2.2) */
 	CFG_RECORDINGS_PATH,
 	CFG_JOBS_PATH,

@@ -1,5 +1,6 @@
 /* rakkr-fcgi node: recorder nodes from the terminal, in whichever store is configured. */
 #include "command/command.h"
+#include "command/owner.h"
 
 #include "api/node_edit.h"
 #include "api/node_lookup.h"
@@ -381,7 +382,7 @@ static int run_verb(struct node_command *n, int (*verb)(struct node_command *n))
 
 	n->now_ms = clock_now_ms();
 	n->app.config = config_load(n->mem, n->config_file, &error);
-	if (n->app.config != NULL)
+	if (n->app.config != NULL && owner_become(n->app.config, &error))
 		n->app.store = store_open(n->mem, n->app.config, &error);
 	if (n->app.store != NULL)
 		return verb(n);

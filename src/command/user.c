@@ -3,6 +3,9 @@
  * the route that makes it for the console, so checks, revoked sessions and events are the same; only who asks differs.
  */
 #include "command/command.h"
+#include "command/owner.h"
+#include "command/secret.h"
+#include "command/user_access.h"
 
 #include "api/route.h"
 #include "api/user_lookup.h"
@@ -16,27 +19,20 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
-#define LIST_MAX 64
-
 extern const struct route users_routes[];
-
-struct words {
-	const char *at[LIST_MAX];
-	size_t count;
-};
 
 struct user_command {
 	void *mem;
 	struct app app;
 	int64_t now_ms;
 	const char *verb;
+	const char *login; /* who is at the terminal */
 	/* options */
 	const char *config_file, *name;
-	struct words roles, groups, grants;
-	bool password_stdin, revoke, yes;
+	struct access_change access;
+	bool password_stdin, yes;
 	const char *who; /* e-mail or id */
 };
 
@@ -107,7 +103,7 @@ static void request_init(struct user_command *u, struct request *r, const char *
 	                      .header = no_header,
 	                      .body_read = true,
 	                      .body = body};
-	r->who = (struct principal){.kind = WHO_SYSTEM, .id = "system:cli", .name = login_name(u->mem)};
+	r->who = (struct principal){.kind = WHO_SYSTEM, .id = "system:cli", .name = u->login};
 	r->who.roles = json_new_array(u->mem);
 	r->params[0].name = "userId";
 	r->params[0].value = id;
@@ -234,168 +230,19 @@ static int run_list(struct user_command *u)
 	return EXIT_FINE;
 }
 
-/* ---- passwords --------------------------------------------------------------------------------------------------- */
-
-/* One line without its end; NULL at the end of the input. */
-static const char *read_line(const void *ctx)
-{
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t n = getline(&line, &size, stdin);
-	const char *text = NULL;
-
-	if (n > 0 && line[n - 1] == '\n')
-		n--;
-	if (n > 0 && line[n - 1] == '\r')
-		n--;
-	if (n >= 0)
-		text = text_scrub(ctx, line, (size_t)n);
-	free(line);
-	return text;
-}
-
-/* Asks at the terminal without showing what is typed. */
-static const char *ask_secret(const void *ctx, const char *prompt)
-{
-	struct termios before, silent;
-	const char *text;
-
-	if (tcgetattr(STDIN_FILENO, &before) != 0)
-		return NULL;
-	silent = before;
-	silent.c_lflag &= ~(tcflag_t)ECHO;
-	fputs(prompt, stderr);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-	text = read_line(ctx);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-	fputc('\n', stderr);
-	return text;
-}
-
-/* The new password, or NULL after saying why there is none. */
-static const char *new_password(struct user_command *u)
-{
-	const char *first, *second;
-
-	if (u->password_stdin) {
-		first = read_line(u->mem);
-		if (first == NULL)
-			complain("there is no password on standard input");
-		return first;
-	}
-	if (!isatty(STDIN_FILENO)) {
-		complain("nobody can be asked for a password here: say --password-stdin");
-		return NULL;
-	}
-	first = ask_secret(u->mem, "New password: ");
-	second = first != NULL ? ask_secret(u->mem, "Again: ") : NULL;
-	if (second != NULL && strcmp(first, second) == 0)
-		return first;
-	complain("these are not the same");
-	return NULL;
-}
-
-/* ---- access ------------------------------------------------------------------------------------------------------ */
-
-static bool has_text(json_object *list, const char *text)
-{
-	for (size_t i = 0; i < json_object_array_length(list); i++)
-		if (text_equal(json_object_get_string(json_object_array_get_idx(list, i)), text))
-			return true;
-	return false;
-}
-
-static bool is_named(const struct words *w, const char *text)
-{
-	for (size_t i = 0; i < w->count; i++)
-		if (text_equal(w->at[i], text))
-			return true;
-	return false;
-}
-
-/* `present` (texts) with the named ones added, or taken away. */
-static json_object *changed_texts(struct user_command *u, json_object *present, const struct words *w)
-{
-	json_object *out = json_new_array(u->mem);
-
-	for (size_t i = 0; i < json_object_array_length(present); i++) {
-		const char *text = json_object_get_string(json_object_array_get_idx(present, i));
-
-		if (!u->revoke || !is_named(w, text))
-			json_push_str(out, text);
-	}
-	for (size_t i = 0; i < w->count && !u->revoke; i++)
-		if (!has_text(out, w->at[i]))
-			json_push_str(out, w->at[i]);
-	return out;
-}
-
-/* Grants as texts "TYPE:ID"; types have no colon, ids may. */
-static json_object *grants_as_texts(struct user_command *u, json_object *grants)
-{
-	json_object *out = json_new_array(u->mem);
-
-	for (size_t i = 0; grants != NULL && i < json_object_array_length(grants); i++) {
-		json_object *grant = json_object_array_get_idx(grants, i);
-
-		json_push_str(out, mem_printf(u->mem, "%s:%s", json_str_or(grant, "resourceType", ""),
-		                              json_str_or(grant, "resourceId", "")));
-	}
-	return out;
-}
-
-static json_object *grants_of_texts(struct user_command *u, json_object *texts)
-{
-	json_object *out = json_new_array(u->mem);
-
-	for (size_t i = 0; i < json_object_array_length(texts); i++) {
-		const char *text = json_object_get_string(json_object_array_get_idx(texts, i));
-		const char *colon = strchr(text, ':');
-		json_object *grant = json_new_object(u->mem);
-
-		json_set_str(grant, "resourceId", colon != NULL ? colon + 1 : "");
-		json_set_str(grant, "resourceType",
-		             colon != NULL ? mem_strndup(u->mem, text, (size_t)(colon - text)) : text);
-		json_push_ref(out, grant);
-	}
-	return out;
-}
-
-static json_object *group_ids(struct user_command *u, json_object *groups)
-{
-	json_object *out = json_new_array(u->mem);
-
-	for (size_t i = 0; groups != NULL && i < json_object_array_length(groups); i++)
-		json_push_str(out, json_str_or(json_object_array_get_idx(groups, i), "id", ""));
-	return out;
-}
-
-/* Body of the access route: what the user (CurrentUser object) has, changed by the options. */
-static json_object *access_body(struct user_command *u, json_object *wire)
-{
-	json_object *body = json_new_object(u->mem), *roles = json_array(wire, "roles");
-
-	json_set_ref(body, "roles", changed_texts(u, roles != NULL ? roles : json_new_array(u->mem), &u->roles));
-	json_set_ref(body, "groupIds", changed_texts(u, group_ids(u, json_array(wire, "groups")), &u->groups));
-	json_set_ref(
-	    body, "resourceGrants",
-	    grants_of_texts(u, changed_texts(u, grants_as_texts(u, json_array(wire, "resourceGrants")), &u->grants)));
-	return body;
-}
-
 /* ---- the verbs --------------------------------------------------------------------------------------------------- */
 
 static int run_add(struct user_command *u)
 {
-	json_object *body = access_body(u, NULL);
+	json_object *body = access_changed(&u->access, NULL);
 	const char *password, *at = strchr(u->who, '@');
 
-	if (u->roles.count == 0)
+	if (u->access.roles.count == 0)
 		return complain("user add: --role is missing"), EXIT_USAGE;
 	json_set_str(body, "email", u->who);
 	json_set_str(body, "name",
 	             u->name != NULL ? u->name : mem_strndup(u->mem, u->who, at ? (size_t)(at - u->who) : SIZE_MAX));
-	password = new_password(u);
+	password = secret_new(u->mem, u->password_stdin);
 	if (password == NULL)
 		return EXIT_PROBLEM;
 	json_set_str(body, "password", password);
@@ -428,7 +275,7 @@ static int run_passwd(struct user_command *u)
 	const char *password;
 	bool has_row;
 
-	if (find(u, &user, &has_row) != ST_OK || (password = new_password(u)) == NULL)
+	if (find(u, &user, &has_row) != ST_OK || (password = secret_new(u->mem, u->password_stdin)) == NULL)
 		return EXIT_PROBLEM;
 	if (!has_row && text_utf16_len(password) >= PASSWORD_MIN && text_utf16_len(password) <= PASSWORD_MAX)
 		return create_local_admin(u, user, password);
@@ -477,12 +324,12 @@ static int run_grant(struct user_command *u)
 	json_object *user;
 	bool has_row;
 
-	if (u->roles.count + u->groups.count + u->grants.count == 0)
+	if (u->access.roles.count + u->access.groups.count + u->access.grants.count == 0)
 		return complain("user grant: nothing is named"), EXIT_USAGE;
 	if (find(u, &user, &has_row) != ST_OK)
 		return EXIT_PROBLEM;
 	return run_route(u, "auth.users.access.update", json_str(user, "id"),
-	                 access_body(u, user_wire(u->mem, u->app.config, user)));
+	                 access_changed(&u->access, user_wire(u->mem, u->app.config, user)));
 }
 
 /* ---- command line ------------------------------------------------------------------------------------------------ */
@@ -498,7 +345,7 @@ static const struct {
 
 static bool add_word(struct words *w, const char *text)
 {
-	if (w->count == LIST_MAX) {
+	if (w->count == WORDS_MAX) {
 		complain("too many options of one kind");
 		return false;
 	}
@@ -526,19 +373,19 @@ static bool options(struct user_command *u, int argc, char **argv, int *opt)
 			u->name = optarg;
 			break;
 		case 'r':
-			good = add_word(&u->roles, optarg);
+			good = add_word(&u->access.roles, optarg);
 			break;
 		case 'g':
-			good = add_word(&u->groups, optarg);
+			good = add_word(&u->access.groups, optarg);
 			break;
 		case 'R':
-			good = add_word(&u->grants, optarg);
+			good = add_word(&u->access.grants, optarg);
 			break;
 		case 'p':
 			u->password_stdin = true;
 			break;
 		case 'x':
-			u->revoke = true;
+			u->access.revoke = true;
 			break;
 		case 'y':
 			u->yes = true;
@@ -555,8 +402,9 @@ static int run_verb(struct user_command *u, int (*verb)(struct user_command *u))
 	const char *error = NULL;
 
 	u->now_ms = clock_now_ms();
+	u->login = login_name(u->mem);
 	u->app.config = config_load(u->mem, u->config_file, &error);
-	if (u->app.config != NULL)
+	if (u->app.config != NULL && owner_become(u->app.config, &error))
 		u->app.store = store_open(u->mem, u->app.config, &error);
 	return u->app.store != NULL ? verb(u) : complain(error);
 }
@@ -580,6 +428,7 @@ int command_user(int argc, char **argv)
 	u.verb = argv[optind];
 	u.who = argv[optind + 1];
 	u.mem = talloc_new(NULL);
+	u.access.ctx = u.mem;
 	code = run_verb(&u, verbs[verb].run);
 	talloc_free(u.mem);
 	return code;

@@ -11,6 +11,7 @@
 #include "runner/audit_retention.h"
 #include "runner/lease.h"
 #include "runner/lifecycle.h"
+#include "runner/oidc_states.h"
 #include "runner/orphans.h"
 #include "store/app.h"
 #include "store/beats.h"
@@ -23,6 +24,7 @@
 #define TRIM_MS 60000
 #define LIFECYCLE_MS 5000
 #define BEATS_MS 5000
+#define STATES_MS 60000
 
 struct runner {
 	struct app app;
@@ -32,10 +34,12 @@ struct runner {
 	int64_t lease_at_ms;
 	int64_t lifecycle_at_ms;
 	int64_t beats_at_ms;
+	int64_t states_at_ms;
 	int64_t trim_at_ms;
 	struct audit_retention audit_retention;
 	status retention_status;
 	status orphans_status;
+	status states_status;
 	status spool_status, beats_status, lifecycle_status, lease_status; /* of the last pass: a lasting failure is logged once */
 };
 
@@ -82,6 +86,10 @@ static void tick(struct runner *r, int64_t now_ms)
 	if (!store_runner_lock(r->app.store))
 		return;
 	note("audit retention", &r->retention_status, audit_retention_tick(&r->app, &r->audit_retention));
+	if (now_ms >= r->states_at_ms) {
+		note("OpenID Connect sign-ins out of date", &r->states_status, oidc_states_tick(&r->app));
+		r->states_at_ms = now_ms + STATES_MS;
+	}
 	if (config_on(r->app.config, CFG_JOB_LEASE_RUNNER_ENABLED) && now_ms >= r->lease_at_ms) {
 		note("lease pass", &r->lease_status, lease_tick(&r->app));
 		r->lease_at_ms = now_ms + config_int(r->app.config, CFG_JOB_LEASE_RUNNER_INTERVAL) * 1000;

@@ -399,7 +399,7 @@ Test(oidc, disabled_accounts_stay_out)
 
 Test(oidc_special, accounts_of_the_earlier_controller_are_adopted_once)
 {
-	static const struct account accounts[] = {{"ann@example.org", "Old Ann", "oidc"}, {0}};
+	static const struct account accounts[] = {{"ann@example.org", "Old Ann", "oidc", NULL, NULL}, {0}};
 	instance_start(accounts, NULL);
 	struct response users = get("/api/v1/auth/users", admin());
 	const char *id = j_str(j_find(users.json, "data", "email", "ann@example.org"), "id");

@@ -358,15 +358,19 @@ static void add_accounts(const struct account *accounts)
 	}
 	for (int i = 0; accounts != NULL && accounts[i].email != NULL; i++) {
 		const struct account *a = &accounts[i];
+		const char *id = a->id != NULL ? a->id : fmt("00000000-0000-4000-8000-0000000001%02d", i);
+
 		if (on_postgres()) {
-			sql("insert into users (email, name, provider) values ('%s', '%s', '%s') returning id",
-			    a->email, a->name, a->provider);
+			sql("insert into users (id, email, name, provider, password_hash) values ('%s', '%s', '%s', "
+			    "'%s',"
+			    " nullif('%s', '')) returning id",
+			    id, a->email, a->name, a->provider, a->hash != NULL ? a->hash : "");
 			continue;
 		}
-		json_object_array_add(users,
-		                      json_tokener_parse(fmt("{\"id\":\"00000000-0000-4000-8000-0000000001%02d\","
-		                                             "\"email\":\"%s\",\"name\":\"%s\",\"provider\":\"%s\"}",
-		                                             i, a->email, a->name, a->provider)));
+		json_object_array_add(
+		    users, json_tokener_parse(fmt(
+		               "{\"id\":\"%s\",\"email\":\"%s\",\"name\":\"%s\",\"provider\":\"%s\"%s}", id, a->email,
+		               a->name, a->provider, a->hash != NULL ? fmt(",\"passwordHash\":\"%s\"", a->hash) : "")));
 	}
 	if (!on_postgres()) {
 		run_command((const char *const[]){"/bin/mkdir", "-p", fmt("%s/data", instance.dir), NULL});
@@ -388,7 +392,7 @@ static void set_environment(const char *const *env, const char *url)
 	setenv("RAKKR_WEB_ORIGIN", "https://console.example.org", 1);
 	setenv("RAKKR_LOCAL_ADMIN_PASSWORD", getenv("RAKKR_TEST_ADMIN_PASSWORD"), 1);
 	for (; env != NULL && *env != NULL; env++) {
-		const char *mark = strchr(*env, '@');
+		const char *mark = strstr(*env, "@URL@") != NULL ? strstr(*env, "@URL@") : strstr(*env, "@DIR@");
 		if (mark == NULL)
 			putenv(strdup(*env));
 		else

@@ -54,6 +54,8 @@ void provider_rotate(void);
  */
 struct account {
 	const char *email, *name, *provider;
+	const char *hash; /* of the password; NULL = none */
+	const char *id;   /* NULL = any */
 };
 void instance_start(const struct account *accounts, const char *const *env);
 void instance_stop(void);

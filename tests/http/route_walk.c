@@ -268,7 +268,21 @@ static struct caller new_caller(void)
 	return (struct caller){.kind = USER, .id = u.id, .token = u.token};
 }
 
-enum level { NONE, NODE, ROOM, SITE, PLACE, SCHEDULE, RECORDING, INTERFACE, COLLECTION, JOBS, EVERYTHING, LEVELS };
+enum level {
+	NONE,
+	NODE,
+	ROOM,
+	SITE,
+	PLACE,
+	SCHEDULE,
+	RECORDING,
+	INTERFACE,
+	CHANNEL,
+	COLLECTION,
+	JOBS,
+	EVERYTHING,
+	LEVELS
+};
 
 static struct rule rule_of(enum level level, const struct stage *s)
 {
@@ -280,6 +294,7 @@ static struct rule rule_of(enum level level, const struct stage *s)
 	    [SCHEDULE] = {"schedule", s->schedule},
 	    [RECORDING] = {"recording", s->take.recording_id},
 	    [INTERFACE] = {"interface", s->node.interface_id},
+	    [CHANNEL] = {"channel", fmt("%s:1", s->node.interface_id)},
 	    [COLLECTION] = {"recording_collection", "recording_collection"},
 	    [JOBS] = {"recording_collection", "recording_job_collection"},
 	    [EVERYTHING] = {"*", "*"},
@@ -326,16 +341,15 @@ static void set_deny(struct caller *c, struct rule deny, const char *subject_typ
 /* D-45: a denial at each level beats allow, grant and owner (01 T13). */
 static void deny_each_level(void)
 {
-	static const int roles[] = {OWNER, OPERATOR};
 	struct caller c = new_caller();
 
-	for (size_t i = 0; i < LENGTH(roles); i++) {
+	for (int role = 0; role < ROLES; role++) {
 		for (enum level level = NODE; level < LEVELS; level++) {
 			struct stage s = stage_set();
 
-			set_access(&c, roles[i], (struct rule){"*", "*"});
+			set_access(&c, role, (struct rule){"*", "*"});
 			set_deny(&c, rule_of(level, &s), "user", c.id);
-			c.label = fmt("%s denied %s", role_names[roles[i]], rule_text(&c.deny));
+			c.label = fmt("%s denied %s", role_names[role], rule_text(&c.deny));
 			walk(&c, &s);
 		}
 	}
@@ -371,7 +385,7 @@ static void deny_each_kind_of_subject(void)
 }
 
 /* One test: there is one list of policies. */
-Test(route_walk, a_denial_beats_role_grant_and_allow, .timeout = 300)
+Test(route_walk, a_denial_beats_role_grant_and_allow, .timeout = 500)
 {
 	deny_each_level();
 	deny_each_kind_of_subject();

@@ -276,6 +276,37 @@ static const char *stored_hash(const struct user *u)
 	return j_str(row, "passwordHash");
 }
 
+/* One signs in with the old password, the other sets a new one. */
+static void sign_in_or_reset(int index, void *arg)
+{
+	struct user *u = arg;
+
+	if (index == 0) {
+		struct response r = sign_in(u->email, u->password);
+
+		u->token = r.status == 200 ? j_str(r.json, "data.token") : NULL;
+		return;
+	}
+	usleep(100000);
+	must(patch(fmt("/api/v1/auth/users/%s/password", u->id), admin(), "{\"password\":\"another password\"}"), 200);
+}
+
+/* A hash that takes most of a second to check: meanwhile the password is replaced. */
+Test(sign_in, no_session_outlives_its_password, .timeout = 60)
+{
+	struct user u = create_user("viewer", NULL);
+
+	admin();
+	cr_assert_eq(command("RAKKR_ARGON2_MEMORY_KIB=262144 RAKKR_ARGON2_PASSES=3",
+	                     fmt("passwd --password-stdin %s", u.email), u.password),
+	             0);
+	parallel(2, sign_in_or_reset, &u);
+	if (u.token != NULL)
+		cr_expect_eq(get("/api/v1/auth/me", u.token).status, 401, "a session with the old password");
+	must(sign_in(u.email, "another password"), 200);
+	must(sign_in(u.email, u.password), 401);
+}
+
 Test(sign_in, an_old_hash_is_renewed)
 {
 	struct user u = old_user();

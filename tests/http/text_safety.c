@@ -202,6 +202,52 @@ Test(text_safety, cells_survive_the_round_trip)
 	}
 }
 
+/* ---- audit ------------------------------------------------------------------------------------------------------- */
+
+static const char *run_of(char c, size_t n)
+{
+	char *s = malloc(n + 1);
+
+	memset(s, c, n);
+	s[n] = '\0';
+	return s;
+}
+
+/* 01 T5, 09 D-48: events about what is too long for a column, or for the disk, are cut and written. */
+Test(text_safety, long_texts_of_strangers_are_cut)
+{
+	struct node n = enroll_node("Mark");
+	const char *mark = fmt("%s-%s", n.id, run_of('x', 100)), *id = fmt("%s%s", mark, run_of('y', 5000));
+	const char *const headers[] = {fmt("User-Agent: %s", run_of('u', 9000)),
+	                               fmt("X-Rakkr-Session-Id: %s", run_of('s', 9000)), NULL};
+	const char *email = fmt("%s%s@example.org", n.id, run_of('e', 400));
+	struct response r = http("GET", fmt("/api/v1/nodes/%s", id), NULL, headers, NULL, 0);
+	json_object *event;
+
+	must(r, 401);
+	r = get(fmt("/api/v1/audit-events?action=nodes.detail.read&target=%s", mark), admin());
+	must(r, 200);
+	cr_assert_eq(j_count(r.json, "data"), 1, "%s", r.body);
+	event = j_at(r.json, "data.0");
+	cr_expect_str_eq(j_str(event, "target.id"), fmt("%.160s", id));
+	cr_expect_str_eq(j_str(event, "details.path"), fmt("%.2000s", fmt("/api/v1/nodes/%s", id)));
+	cr_expect_str_eq(j_str(event, "actorContext.userAgent"), run_of('u', 2000));
+	cr_expect_str_eq(j_str(event, "actorContext.sessionId"), run_of('s', 2000));
+	cr_expect_str_eq(j_str(event, "outcome"), "denied");
+	must(post("/api/v1/auth/login", NULL, "{\"email\":\"%s\",\"password\":\"wrong\"}", email), 401);
+	r = get(fmt("/api/v1/audit-events?action=auth.login.failed&target=%s", n.id), admin());
+	must(r, 200);
+	cr_assert_eq(j_count(r.json, "data"), 1, "%s", r.body);
+	cr_expect_str_eq(j_str(r.json, "data.0.target.name"), fmt("%.160s", email));
+	cr_expect_str_eq(j_str(r.json, "data.0.details.email"), email);
+	email = fmt("%s%s@example.org", n.id, run_of('e', 50000));
+	r = post("/api/v1/auth/login", NULL, "{\"email\":\"%s\",\"password\":\"wrong\"}", email);
+	cr_expect(r.status == 401 || r.status == 400, "%d", r.status);
+	event = j_at(get(fmt("/api/v1/audit-events?action=auth.login.failed&limit=1"), admin()).json, "data.0");
+	cr_expect_leq(strlen(j_str(event, "details.email")), 2000);
+	must(get("/api/v1/nodes", admin()), 200);
+}
+
 /* ---- headers ----------------------------------------------------------------------------------------------------- */
 
 /* Nothing of a name becomes a header, or ends them. */

@@ -1,10 +1,16 @@
 /* rakkr-fcgi user: accounts of a running controller from the terminal, in both stores (contract 01 12, 13). */
 #include "http/harness.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,9 +66,28 @@ static struct user added(const char *options)
 	return u;
 }
 
+struct asked {
+	const char *token;
+	int status[12];
+};
+
+static void ask_me(int index, void *arg)
+{
+	struct asked *a = arg;
+
+	a->status[index] = get("/api/v1/auth/me", a->token).status;
+}
+
+/* What every worker says of a session: more requests at once than there are workers; -1 if they differ. */
 static int me(const char *token)
 {
-	return get("/api/v1/auth/me", token).status;
+	struct asked a = {.token = token};
+
+	parallel(12, ask_me, &a);
+	for (int i = 1; i < 12; i++)
+		if (a.status[i] != a.status[0])
+			return -1;
+	return a.status[0];
 }
 
 static json_object *cli_event(const char *action, const char *id)
@@ -171,6 +196,20 @@ Test(user_command, grant_adds_and_takes_away)
 	cr_expect_eq(j_count(r.json, "data.resourceGrants"), 0);
 }
 
+/* What is not named stays as it is, whatever its type is called. */
+Test(user_command, grants_that_are_not_named_stay)
+{
+	struct user u = create_user("viewer", "[{\"resourceType\":\"a:b\",\"resourceId\":\"c:d\"}]");
+	struct response r;
+
+	expect_done(user("", fmt("grant --resource room:x %s", u.id)), "grant");
+	expect_done(user("", fmt("grant --revoke --resource room:x --resource b:c %s", u.id)), "revoke");
+	r = get("/api/v1/auth/me", u.token);
+	cr_expect_eq(j_count(r.json, "data.resourceGrants"), 1);
+	cr_expect_str_eq(j_str(r.json, "data.resourceGrants.0.resourceType"), "a:b");
+	cr_expect_str_eq(j_str(r.json, "data.resourceGrants.0.resourceId"), "c:d");
+}
+
 Test(user_command, delete_takes_the_account)
 {
 	struct user u = added("--role viewer");
@@ -180,6 +219,114 @@ Test(user_command, delete_takes_the_account)
 	must(get(fmt("/api/v1/auth/users/%s", u.id), admin()), 404);
 	cr_expect(j_has(cli_event("auth.users.delete.succeeded", u.id), "before.roles"));
 	expect_refused(user("", fmt("delete --yes %s", u.email)), 1, "there is no account");
+}
+
+/* ---- at a terminal ----------------------------------------------------------------------------------------------- */
+
+/* Waits until the terminal has shown a text; all it has shown so far is in shown. */
+static bool wait_for(int terminal, char *shown, size_t size, const char *text)
+{
+	struct pollfd p = {.fd = terminal, .events = POLLIN};
+	size_t n = strlen(shown);
+
+	while (strstr(shown, text) == NULL) {
+		ssize_t got;
+
+		if (n + 1 >= size || poll(&p, 1, 20000) <= 0 || (got = read(terminal, shown + n, size - n - 1)) <= 0)
+			return false;
+		n += (size_t)got;
+		shown[n] = '\0';
+	}
+	return true;
+}
+
+static pid_t passwd_at_terminal(const char *email, int *terminal)
+{
+	pid_t pid = forkpty(terminal, NULL, NULL, NULL);
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		if (on_postgres())
+			setenv("DATABASE_URL", getenv("RAKKR_TEST_DATABASE_URL"), 1);
+		if (chdir(instance_dir()) == 0)
+			execl(getenv("RAKKR_TEST_PROGRAM"), "rakkr-fcgi", "user", "passwd", email, NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+static bool echoes(int terminal)
+{
+	struct termios t;
+
+	cr_assert_eq(tcgetattr(terminal, &t), 0);
+	return (t.c_lflag & ECHO) != 0;
+}
+
+static void type(int terminal, const char *text)
+{
+	cr_assert_eq(write(terminal, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+Test(user_command, a_password_is_asked_for_without_showing_it, .timeout = 60)
+{
+	struct user u = added("--role viewer");
+	char shown[4096] = "";
+	int terminal, status;
+	pid_t pid = passwd_at_terminal(u.email, &terminal);
+
+	cr_assert(wait_for(terminal, shown, sizeof(shown), "New password: "), "%s", shown);
+	cr_expect_not(echoes(terminal));
+	type(terminal, "typed by hand\n");
+	cr_assert(wait_for(terminal, shown, sizeof(shown), "Again: "), "%s", shown);
+	type(terminal, "typed by hand\n");
+	while (wait_for(terminal, shown, sizeof(shown), "no such text"))
+		;
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0, "%s", shown);
+	cr_expect_null(strstr(shown, "typed"), "%s", shown);
+	cr_expect_eq(me(u.token), 401);
+	login(u.email, "typed by hand");
+}
+
+Test(user_command, an_interrupted_question_leaves_a_usable_terminal, .timeout = 60)
+{
+	struct user u = added("--role viewer");
+	char shown[4096] = "";
+	int terminal, status, keeper;
+	pid_t pid = passwd_at_terminal(u.email, &terminal);
+
+	keeper = open(ptsname(terminal), O_RDWR | O_NOCTTY); /* the terminal outlives the command */
+	cr_assert_geq(keeper, 0);
+	cr_assert(wait_for(terminal, shown, sizeof(shown), "New password: "), "%s", shown);
+	cr_expect_not(echoes(terminal));
+	type(terminal, "half a pass\003");
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "%d %s", status, shown);
+	cr_expect(echoes(terminal));
+	cr_expect_eq(me(u.token), 200);
+	close(keeper);
+}
+
+/* Root's command leaves nothing that the owner of the folder cannot read. */
+Test(user_command, root_goes_on_as_the_owner_of_the_folder)
+{
+	char dir[] = "/tmp/rakkr-owner-XXXXXX";
+	struct stat st;
+
+	if (geteuid() != 0)
+		cr_skip_test("this is not root");
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert(chmod(dir, 0755) == 0 && mkdir(fmt("%s/data", dir), 0700) == 0 &&
+	          chown(fmt("%s/data", dir), 65534, 65534) == 0);
+	cr_expect_eq(system(fmt("cd %s && echo a new password | env -u DATABASE_URL '%s' user add --role viewer"
+	                        " --password-stdin ann@example.org",
+	                        dir, getenv("RAKKR_TEST_PROGRAM"))),
+	             0);
+	cr_assert_eq(stat(fmt("%s/data/users.json", dir), &st), 0);
+	cr_expect_eq(st.st_uid, 65534);
+	cr_expect_eq(system(fmt("test -z \"$(find %s/data -uid 0)\"", dir)), 0, "files of root's");
+	cr_expect_eq(system(fmt("rm -rf %s", dir)), 0);
 }
 
 /* Beside the pool: nothing of either side is lost. */

@@ -440,6 +440,33 @@ static void policies_decide(const struct user *u)
 	must(get(path_of(u, ""), admin()), 200);
 }
 
+/* 09 15.1: rules by e-mail outlive the account, and apply to the next one with that address; its deletion names them.
+ */
+static void policies_outlive_their_user(void)
+{
+	struct user u = create_user("owner", NULL), plain = create_user("owner", NULL);
+	struct response r = patch(POLICIES, admin(),
+	                          "{\"policies\":[{\"effect\":\"deny\",\"resourceId\":\"%s\",\"resourceType\":\"user\","
+	                          "\"subjectId\":\"%s\",\"subjectType\":\"user\"},{\"effect\":\"allow\",\"resourceId\":"
+	                          "\"x\",\"resourceType\":\"node\",\"subjectId\":\"%s\",\"subjectType\":\"group\"}]}",
+	                          plain.id, u.email, u.email);
+
+	must(r, 200);
+	must(get(path_of(&plain, ""), u.token), 403);
+	must(del(path_of(&u, ""), admin()), 204);
+	cr_expect_eq(j_count(audit_last("auth.users.delete.succeeded", u.id), "details.accessPolicyIds"), 1);
+	must(post(USERS, admin(), "{\"email\":\"%s\",\"name\":\"A\",\"password\":\"%s\",\"roles\":[\"owner\"]}",
+	          u.email, u.password),
+	     201);
+	must(get(path_of(&plain, ""), login(u.email, u.password)), 403);
+	must(del(path_of(&plain, ""), admin()), 204);
+	cr_expect_not(j_has(audit_last("auth.users.delete.succeeded", plain.id), "details.accessPolicyIds"));
+	/* a real empty object clears the list (01 T2) */
+	r = patch(POLICIES, admin(), "{}");
+	must(r, 200);
+	cr_expect_str_eq(r.body, "{\"data\":[]}");
+}
+
 Test(users, policies)
 {
 	struct user u = create_user("owner", NULL);
@@ -459,4 +486,5 @@ Test(users, policies)
 	must(r, 200);
 	cr_expect_str_eq(r.body, "{\"data\":[]}");
 	must(get(path_of(&u, ""), u.token), 200);
+	policies_outlive_their_user();
 }

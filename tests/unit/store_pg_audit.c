@@ -1,4 +1,5 @@
-/* Finding audit events out of what is folded (sql/0004_audit.sql): the same answers as the table itself gives. */
+/* Finding audit events out of what is folded (sql/0004_audit.sql, 0006_audit_newest.sql): the same answers as the table
+ * itself gives. */
 #include "unit/store_pg_server.h"
 
 static struct store *open_empty(void)
@@ -148,6 +149,86 @@ Test(store_pg_audit, the_same_answers_at_every_stage)
 	    sql_text(conf, "SELECT count(upto) FROM rakkr_fcgi.audit_page('%usual%', NULL, NULL, NULL, NULL, NULL,"
 	                   " NULL, NULL, 10)"),
 	    "0");
+	store_pg_close(s);
+}
+
+static const char newest_sql[] =
+    "WITH w AS (SELECT array_agg(id ORDER BY newest DESC) AS ids, array_agg(newest ORDER BY newest DESC) AS times"
+    " FROM rakkr_fcgi.audit_words WHERE kind = '%c' AND id %% 11 <> 5),"
+    " b (since, before) AS (SELECT %s),"
+    " x AS (SELECT n.id FROM w, b, rakkr_fcgi.audit_newest('%s', w.ids, w.times, '%s', '{}', b.since, b.before, %d)"
+    " WITH ORDINALITY n (id, at) ORDER BY n.at),"
+    " y AS (SELECT f.id FROM rakkr_fcgi.audit_finds f, w, b WHERE f.%s = ANY (w.ids)%s AND f.created_at >="
+    " coalesce(b.since::timestamptz, '-infinity') AND f.created_at < coalesce(b.before::timestamptz, 'infinity')"
+    " ORDER BY f.created_at DESC, f.id DESC LIMIT %d)"
+    " SELECT (SELECT array_agg(id) FROM x) IS NOT DISTINCT FROM (SELECT array_agg(id) FROM y)";
+
+/*
+ * The newest events of very many words, with and without further conditions, against all of them sorted. Steps of the
+ * search end where the time of a word's newest event is not that of one that is left, or that meets the conditions.
+ */
+Test(store_pg_audit, the_newest_of_many_words)
+{
+	static const char *const conditions[] = {"", " AND f.action % 3 = 0", " AND f.created_at < ''-infinity''"};
+	static const char *const bounds[] = {"NULL::timestamptz, NULL::timestamptz",
+	                                     "NULL::timestamptz, now() - interval '25 minutes'",
+	                                     "now() - interval '20 minutes', NULL::timestamptz",
+	                                     "now() - interval '40 minutes', now() - interval '10 minutes'"};
+	static const char *const columns[] = {"target", "actor", "action"};
+	static const int mosts[] = {1, 2, 7, 60, 100000};
+	struct store *s = open_empty();
+
+	seed();
+	fold("2500");
+	fold("100000");
+	sql("DELETE FROM audit_events WHERE created_at > (SELECT max(created_at) - interval '3 minutes' FROM"
+	    " rakkr_fcgi.audit_finds) AND target_id LIKE '%7'");
+	cr_expect_str_eq(sql_text(conf,
+	                          "SELECT bool_and(f.created_at <= w.newest) FROM rakkr_fcgi.audit_finds f JOIN"
+	                          " rakkr_fcgi.audit_words w ON w.id IN (f.target, f.actor, f.action, f.outcome)"),
+	                 "t");
+	for (int k = 0; k < 3 * 3 * 4 * 5; k++) {
+		const char *column = columns[k % 3], *condition = conditions[k / 3 % 3], *bound = bounds[k / 9 % 4];
+		const char *text = mem_printf(conf, newest_sql, "tca"[k % 3], bound, column, condition, mosts[k / 36],
+		                              column, k / 3 % 3 == 2 ? " AND false" : condition, mosts[k / 36]);
+
+		cr_expect_str_eq(sql_text(conf, text), "t", "%s", text);
+	}
+	store_pg_close(s);
+}
+
+/* More texts than can be listed: with a rarer condition beside them, and alone; and so many events that a walk is
+ * short. */
+Test(store_pg_audit, more_texts_than_can_be_listed)
+{
+	static const struct question rare[] = {
+	    {.target = "many", .actor = "someone", .limit = 5},
+	    {.target = "many", .actor = "someone", .outcome = "allowed"},
+	    {.target = "many_1", .actor = "someone", .action = "thing", .limit = 50},
+	    {.target = "MANY", .limit = 1},
+	    {.target = "many", .reason = "Missing", .limit = 3},
+	    {.target = "many_", .action = "usual"},
+	};
+	struct store *s = open_empty();
+
+	sql("INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, outcome, target_id, target_type)"
+	    " SELECT gen_random_uuid(), now() - interval '3 hours' - i * interval '1 second', 'thing.done', 'user',"
+	    " CASE WHEN i % 97 = 0 THEN 'someone' ELSE 'nobody' END, 'allowed', 'many_' || i, 'room'"
+	    " FROM generate_series(1, 5500) i");
+	seed();
+	fold("100000");
+	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++)
+		compare(s, &rare[i], 1000 + i);
+	cr_expect_gt(compare(s, &rare[0], 0), 0);
+	cr_expect_gt(compare(s, &rare[2], 0), 0);
+	/* a total of two millions: the page leads through all those texts, or through someone's events */
+	sql("UPDATE rakkr_fcgi.audit_folded SET n = 2000000000");
+	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++) {
+		cr_expect_str_eq(sql_text(conf, "SELECT count(upto) FROM rakkr_fcgi.audit_page(NULL, NULL, '%many%',"
+		                                " NULL, NULL, NULL, NULL, NULL, 10)"),
+		                 "1");
+		compare(s, &rare[i], 2000 + i);
+	}
 	store_pg_close(s);
 }
 

@@ -1,6 +1,7 @@
 /*
- * Filtered lists of audit events at any number of them, out of what the background process folds (sql/0004_audit.sql).
- * Two round trips: the ids of the newest folded events that fit; then these and what is too new to be folded.
+ * Filtered lists of audit events at any number of them, out of what the background process folds (sql/0004_audit.sql,
+ * 0006_audit_newest.sql). Two round trips: the ids of the newest folded events that fit; then these and what is too new
+ * to be folded.
  */
 #include "store/pg/pg.h"
 
@@ -86,8 +87,11 @@ static bool page_arguments(const void *ctx, const struct query *q, const char *v
 	return true;
 }
 
-/* The ids as an array, and up to when they are all; false: ask the table itself. */
-static bool find_ids(struct pg *p, const void *ctx, const char *const v[P_COUNT], const char **ids, const char **upto)
+/* What audit_page() says: nothing, the ids as an array and up to when they are all, or to go through the table. */
+enum finding { FIND_FAILED, FIND_IDS, FIND_WALK };
+
+static enum finding find_ids(struct pg *p, const void *ctx, const char *const v[P_COUNT], const char **ids,
+                             const char **upto)
 {
 	const char **found;
 	struct batch b;
@@ -101,30 +105,58 @@ static bool find_ids(struct pg *p, const void *ctx, const char *const v[P_COUNT]
 	                 v, P_COUNT);
 	if (pg_read(p, &b) != ST_OK) {
 		p->no_finds_until_ms = clock_mono_ms() + AGAIN_MS;
-		return false;
+		return FIND_FAILED;
 	}
 	*upto = batch_cell(&b, call, 0, 1);
 	if (*upto == NULL)
-		return false;
+		return FIND_WALK;
 	n = (size_t)batch_rows(&b, call);
 	found = mem_array(ctx, const char *, n);
 	for (size_t i = 1; i < n; i++)
 		found[i - 1] = batch_cell(&b, call, (int)i, 0);
 	*ids = param_array(ctx, found, n - 1);
-	return true;
+	return FIND_IDS;
 }
 
-/* What of a source of events fits q and another condition, the newest. */
-static void add_branch(struct sql *s, const struct model *m, const struct query *q, const char *source,
-                       const char *condition, const char *upto)
+static void add_bound(struct sql *s, const char *condition, const char *time)
 {
-	sql_printf(s, " UNION ALL (SELECT t.* FROM %s", source);
-	sql_where(s, m, q);
-	sql_printf(s, " AND %s ", condition);
-	sql_param(s, upto, "timestamptz");
+	if (time == NULL)
+		return;
+	sql_printf(s, " AND created_at %s ", condition);
+	sql_param(s, time, "timestamptz");
 }
 
-static size_t add_page(struct batch *b, const struct model *m, const struct query *q, const char *ids, const char *upto)
+/*
+ * The newest events that fit q, later than a time (NULL: all), gone through from the newest on. OFFSET keeps the
+ * planner to that: it takes what a pattern meets for rare, and would look through the whole table and sort.
+ */
+static void add_walk(struct sql *s, const struct model *m, const struct query *q, const char *const v[P_COUNT],
+                     const char *after)
+{
+	sql_put(s, " FROM (SELECT * FROM audit_events WHERE true");
+	add_bound(s, ">", after);
+	add_bound(s, ">=", v[P_SINCE]);
+	add_bound(s, "<", v[P_BEFORE]);
+	sql_put(s, " ORDER BY created_at DESC, id DESC OFFSET 0) t");
+	sql_where(s, m, q);
+	sql_limit(s, q);
+}
+
+static size_t add_whole_walk(struct batch *b, const struct model *m, const struct query *q,
+                             const char *const v[P_COUNT])
+{
+	struct sql s;
+
+	sql_init(&s, b->ctx);
+	sql_put(&s, "SELECT ");
+	sql_columns(&s, m, NULL);
+	add_walk(&s, m, q, v, NULL);
+	return batch_add(b, s.text.data, s.params.values, s.params.count);
+}
+
+/* The events with these ids, what is too new to be folded, and what came late. */
+static size_t add_page(struct batch *b, const struct model *m, const struct query *q, const char *const v[P_COUNT],
+                       const char *ids, const char *upto)
 {
 	struct query newest = *q;
 	struct sql s;
@@ -136,14 +168,13 @@ static size_t add_page(struct batch *b, const struct model *m, const struct quer
 	sql_columns(&s, m, NULL);
 	sql_put(&s, " FROM (SELECT * FROM audit_events WHERE id = ANY (");
 	sql_param(&s, ids, "uuid[]");
-	sql_put(&s, ")");
-	add_branch(&s, m, &newest, "audit_events t", "t.created_at >", upto);
-	sql_order(&s, m, &newest);
-	sql_limit(&s, &newest);
-	sql_put(&s, ")");
-	add_branch(&s, m, &newest,
-	           "(SELECT DISTINCT id FROM rakkr_fcgi.audit_late) l JOIN audit_events t ON t.id = l.id",
-	           "t.created_at <=", upto);
+	sql_put(&s, ") UNION ALL (SELECT t.*");
+	add_walk(&s, m, &newest, v, upto);
+	sql_put(&s, ") UNION ALL (SELECT t.* FROM (SELECT DISTINCT id FROM rakkr_fcgi.audit_late) l"
+	            " JOIN audit_events t ON t.id = l.id");
+	sql_where(&s, m, &newest);
+	sql_put(&s, " AND t.created_at <= ");
+	sql_param(&s, upto, "timestamptz");
 	sql_put(&s, " AND t.id <> ALL (");
 	sql_param(&s, ids, "uuid[]");
 	sql_put(&s, "))) t");
@@ -156,16 +187,19 @@ bool audit_find_list(struct pg *p, const void *ctx, const struct model *m, const
                      status *result)
 {
 	const char *v[P_COUNT] = {NULL}, *ids, *upto;
+	enum finding finding;
 	struct batch b;
 	size_t list;
 
 	if (m != &model_audit_events || p->unit || q->limit < 0 || q->lock || q->want_total || q->sort_count > 0 ||
-	    q->search != NULL || clock_mono_ms() < p->no_finds_until_ms || !page_arguments(ctx, q, v) ||
-	    !find_ids(p, ctx, v, &ids, &upto))
+	    q->search != NULL || clock_mono_ms() < p->no_finds_until_ms || !page_arguments(ctx, q, v))
+		return false;
+	finding = find_ids(p, ctx, v, &ids, &upto);
+	if (finding == FIND_FAILED)
 		return false;
 	batch_init(&b, ctx);
 	b.changes = TOPICS_NONE;
-	list = add_page(&b, m, q, ids, upto);
+	list = finding == FIND_WALK ? add_whole_walk(&b, m, q, v) : add_page(&b, m, q, v, ids, upto);
 	*result = pg_read(p, &b);
 	if (*result != ST_OK)
 		return true;

@@ -45,11 +45,10 @@ CREATE VIEW rakkr_fcgi.audit_waiting AS
 		SELECT FROM rakkr_fcgi.audit_words a JOIN rakkr_fcgi.audit_finds f ON f.action = a.id
 		WHERE a.kind = 'a' AND a.value = e.action::text AND f.created_at = e.created_at AND f.id = e.id);
 
--- As in 0004, and counted.
-CREATE OR REPLACE FUNCTION rakkr_fcgi.audit_fold_these(since timestamptz, bound timestamptz, ids uuid[]) RETURNS bigint
+-- Folding, and counting of what is folded.
+ALTER FUNCTION rakkr_fcgi.audit_fold_these(timestamptz, timestamptz, uuid[]) RENAME TO audit_find_these;
+CREATE FUNCTION rakkr_fcgi.audit_fold_these(since timestamptz, bound timestamptz, ids uuid[]) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	folded bigint;
 BEGIN
 	INSERT INTO rakkr_fcgi.counters AS c (name, labels, n)
 		SELECT 'audit', rakkr_fcgi.audit_labels(e.action, e.actor_type, e.outcome, e.permission_id, e.target_type,
@@ -58,31 +57,11 @@ BEGIN
 		WHERE (e.created_at > since AND e.created_at <= bound) OR e.id = ANY (ids)
 		GROUP BY 2
 		ON CONFLICT (name, labels) DO UPDATE SET n = c.n + excluded.n;
-	INSERT INTO rakkr_fcgi.audit_words AS k (kind, value, folded, n)
-		SELECT w.kind, w.value, lower(w.value COLLATE "und-x-icu"), count(*)
-		FROM rakkr_fcgi.audit_parts p, LATERAL (VALUES ('a'::"char", p.action), ('c', p.actor), ('t', p.target),
-			('r', p.reason), ('o', p.outcome), ('p', p.permission)) w (kind, value)
-		WHERE ((p.created_at > since AND p.created_at <= bound) OR p.id = ANY (ids)) AND w.value IS NOT NULL
-		GROUP BY w.kind, w.value
-		ORDER BY w.kind, w.value
-		ON CONFLICT (kind, value) DO UPDATE SET n = k.n + excluded.n;
-	-- Each word is looked up in the index: no plan of joins depends on what the statistics say of a growing table.
-	INSERT INTO rakkr_fcgi.audit_finds
-		SELECT p.created_at, p.id,
-			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'a' AND w.value = p.action),
-			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'c' AND w.value = p.actor),
-			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 't' AND w.value = p.target),
-			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'r' AND w.value = p.reason),
-			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'o' AND w.value = p.outcome),
-			(SELECT w.id FROM rakkr_fcgi.audit_words w WHERE w.kind = 'p' AND w.value = p.permission),
-			p.outcome NOT IN ('allowed', 'succeeded')
-		FROM rakkr_fcgi.audit_parts p
-		WHERE (p.created_at > since AND p.created_at <= bound) OR p.id = ANY (ids);
-	GET DIAGNOSTICS folded = ROW_COUNT;
 	PERFORM rakkr_fcgi.counters_fold();
-	RETURN folded;
+	RETURN rakkr_fcgi.audit_find_these(since, bound, ids);
 END
 $$;
+REVOKE ALL ON FUNCTION rakkr_fcgi.audit_fold_these(timestamptz, timestamptz, uuid[]) FROM PUBLIC;
 
 -- Events that go before they were folded are counted as they go. (One that goes while it is folded counts twice: better
 -- than not at all.) The trigger's name puts it before the one of 0004.
