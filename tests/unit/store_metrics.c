@@ -381,6 +381,42 @@ static void audit_counters(bool files)
 	end(s);
 }
 
+/* A large log is not counted anew by everybody: what was counted is kept beside it, and is no more than a short cut. */
+Test(store_metrics, what_was_counted_is_kept, .timeout = 60)
+{
+	static const char line[] =
+	    "{\"action\":\"metrics.test\",\"actor\":{\"type\":\"user\"},\"createdAt\":\"2026-01-01T"
+	    "00:00:00.000Z\",\"id\":\"%08d-0000-4000-8000-000000000000\",\"outcome\":\"allowed\","
+	    "\"permission\":\"node:read\",\"target\":{\"type\":\"controller\"}}\n";
+	struct store *s = begin(true);
+	const char *log = mem_printf(mem, "%s/data/audit-events.jsonl", folder);
+	const char *kept = mem_printf(mem, "%s.counted", log);
+	FILE *f = fopen(log, "w");
+	const int lines = 30000;
+
+	for (int i = 0; i < lines; i++)
+		fprintf(f, line, i);
+	fclose(f);
+	cr_expect_eq(NOTHING(count(s, false)), lines);
+	cr_assert_eq(access(kept, R_OK), 0, "%s", kept);
+	add_audit(s, "metrics.test", "{\"type\":\"controller\"}", clock_now_ms());
+	s = restarted(s);
+	cr_expect_eq(NOTHING(count(s, false)), lines + 1);
+	/* it is used ... */
+	cr_assert_eq(system(mem_printf(mem, "sed -i 's/:%d/:99000/' '%s'", lines, kept)), 0);
+	s = restarted(s);
+	cr_expect_eq(NOTHING(count(s, false)), 99001);
+	/* ... unless it is torn, or of another log */
+	cr_assert_eq(truncate(kept, 40), 0);
+	s = restarted(s);
+	cr_expect_eq(NOTHING(count(s, false)), lines + 1);
+	cr_assert_eq(access(kept, R_OK), 0);
+	cr_assert_eq(system(mem_printf(mem, "sed -i 's/000000000000/000000000001/' '%s'", log)), 0);
+	s = restarted(s);
+	cr_expect_eq(NOTHING(count(s, false)), lines + 1);
+	end(s);
+}
+
 /* ---- recordings -------------------------------------------------------------------------------------------------- */
 
 struct seen {

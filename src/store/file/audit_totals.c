@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "engine/tally.h"
 #include "store/metrics.h"
 
@@ -59,6 +60,60 @@ static bool goes_on(const struct audit_counted *c, FILE *f, const struct stat *s
 	       memcmp(head, c->head, c->head_len) == 0;
 }
 
+/* ---- what was counted, for whoever counts next ------------------------------------------------------------------- */
+
+#define SAVE_EVERY (4 * 1024 * 1024) /* bytes of the log */
+
+static char *saved_path(const void *ctx, const struct audit_log *a)
+{
+	return mem_printf(ctx, "%s.counted", a->path);
+}
+
+/* Only a short cut: a file that is missing, torn or of another log is none. */
+static void load_saved(struct audit_log *a, off_t size)
+{
+	struct audit_counted *c = &a->counted;
+	void *ctx = talloc_new(NULL);
+	struct fs_version v;
+	json_object *saved;
+	size_t n;
+	char *text;
+
+	if (c->head_len > 0 && fs_read(ctx, saved_path(ctx, a), &text, &n, &v) == ST_OK &&
+	    json_parse(ctx, text, n, &saved) && json_object_at(saved, TOTALS) != NULL &&
+	    json_int(saved, "device", -1) == (int64_t)c->dev && json_int(saved, "inode", -1) == (int64_t)c->ino &&
+	    json_int(saved, "upto", 0) > 0 && json_int(saved, "upto", 0) <= size &&
+	    text_equal(json_str(saved, "head"), text_scrub(ctx, c->head, c->head_len))) {
+		c->upto = c->saved = (off_t)json_int(saved, "upto", 0);
+		tally_merge(c->tally, json_object_at(saved, TOTALS));
+	}
+	talloc_free(ctx);
+}
+
+static void save(struct audit_log *a)
+{
+	struct audit_counted *c = &a->counted;
+	void *ctx = talloc_new(NULL);
+	json_object *saved = json_new_object(ctx);
+	char *path = saved_path(ctx, a), *temporary = mem_printf(ctx, "%s.%d.tmp", path, (int)getpid()), *text;
+	struct fs_version v;
+	size_t n;
+
+	json_set_int(saved, "device", (int64_t)c->dev);
+	json_set_int(saved, "inode", (int64_t)c->ino);
+	json_set_int(saved, "upto", (int64_t)c->upto);
+	json_set_str(saved, "head", text_scrub(ctx, c->head, c->head_len));
+	json_set_ref(saved, TOTALS, c->tally);
+	text = json_compact(ctx, saved, &n);
+	c->saved = c->upto;   /* should it fail: the next try is as far away */
+	fs_remove(temporary); /* of one that was killed */
+	if (fs_write_new(temporary, text, n, 0, &v) == ST_OK && fs_rename(temporary, path) != ST_OK)
+		fs_remove(temporary);
+	talloc_free(ctx);
+}
+
+/* ---- counting ---------------------------------------------------------------------------------------------------- */
+
 /* Begins anew; false if the file cannot be read. */
 static bool begin(struct audit_log *a, FILE *f, const struct stat *st)
 {
@@ -73,6 +128,7 @@ static bool begin(struct audit_log *a, FILE *f, const struct stat *st)
 	a->counted.dev = st->st_dev;
 	a->counted.ino = st->st_ino;
 	a->counted.tally = json_object_new_object();
+	load_saved(a, st->st_size);
 	return true;
 }
 
@@ -109,6 +165,8 @@ status audit_totals(struct file_store *s, json_object **tally)
 	     count_lines(&a->counted, f);
 	if (!ok)
 		fs_failed("read", a->path, errno);
+	else if (a->counted.head_len > 0 && a->counted.upto - a->counted.saved > SAVE_EVERY)
+		save(a);
 	if (f != NULL)
 		fclose(f);
 	*tally = a->counted.tally;

@@ -95,7 +95,7 @@ struct audit_counted {
 	ino_t ino;
 	char head[128]; /* how that file begins: an inode may be taken again */
 	size_t head_len;
-	off_t upto;
+	off_t upto, saved;  /* counted up to; that is on disk for others up to */
 	json_object *tally; /* engine/tally.h; NULL = nothing yet */
 };
 
