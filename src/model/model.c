@@ -116,6 +116,42 @@ json_object *model_public(const void *ctx, const struct model *m, json_object *d
 	return copy;
 }
 
+json_object *model_unknown(const void *ctx, const struct model *m, json_object *doc)
+{
+	json_object *rest = json_new_object(ctx);
+
+	json_object_object_foreach(doc, key, value) json_object_object_add(rest, key, json_object_get(value));
+	for (size_t i = 0; i < m->count; i++) {
+		const struct model_field *f = &m->fields[i];
+		const char *dot = strchr(f->name, '.');
+		char parent[PARENT_MAX];
+
+		if ((f->flags & (M_DERIVED | M_HIDDEN)) == (M_DERIVED | M_HIDDEN)) /* no member of documents */
+			continue;
+		split_name(f->name, parent);
+		/* what is taken out of it must not be missing in doc */
+		if (dot != NULL && json_object_at(rest, parent) == json_object_at(doc, parent))
+			json_set_copy(rest, parent, json_object_at(doc, parent));
+		model_unset(rest, f);
+	}
+	return json_object_object_length(rest) == 0 ? NULL : rest;
+}
+
+void model_add_unknown(json_object *doc, json_object *unknown)
+{
+	if (unknown == NULL)
+		return;
+	json_object_object_foreach(unknown, key, value)
+	{
+		json_object *there = json_object_at(doc, key);
+
+		if (!json_has(doc, key))
+			json_object_object_add(doc, key, json_object_get(value));
+		else if (there != NULL && json_object_is_type(value, json_type_object))
+			model_add_unknown(there, value);
+	}
+}
+
 json_object *model_builtin(const void *ctx, const struct model *m, const char *id)
 {
 	if (m->seed == NULL)
