@@ -128,6 +128,30 @@ json_object *model_public(const void *ctx, const struct model *m, json_object *d
 	return copy;
 }
 
+json_object *model_unknown(const void *ctx, const struct model *m, json_object *doc)
+{
+	json_object *rest = json_shallow(ctx, doc);
+	for (size_t i = 0; i < m->count; i++)
+		if ((m->fields[i].flags & (M_DERIVED | M_HIDDEN)) != (M_DERIVED | M_HIDDEN)) /* else no member of documents */
+			model_unset(rest, &m->fields[i]);
+	return json_object_object_length(rest) == 0 ? NULL : rest;
+}
+
+void model_add_unknown(json_object *doc, json_object *unknown)
+{
+	if (unknown == NULL)
+		return;
+	json_object_object_foreach(unknown, key, value)
+	{
+		json_object *there = json_object_at(doc, key);
+
+		if (!json_has(doc, key))
+			json_object_object_add(doc, key, json_object_get(value));
+		else if (there != NULL && json_object_is_type(value, json_type_object))
+			model_add_unknown(there, value);
+	}
+}
+
 json_object *model_builtin(const void *ctx, const struct model *m, const char *id)
 {
 	if (m->seed == NULL)

@@ -140,6 +140,13 @@ void model_unset(json_object *doc, const struct model_field *f);
 json_object *model_public(const void *ctx, const struct model *m, json_object *doc);
 
 /*
+ * The members of doc that m does not know, owned by ctx; NULL if there are none. Of an object that dotted names share
+ * only those that none of them names. model_add_unknown() puts them back, over nothing that is there.
+ */
+json_object *model_unknown(const void *ctx, const struct model *m, json_object *doc);
+void model_add_unknown(json_object *doc, json_object *unknown);
+
+/*
  * The built-in document of m with that id (NULL: the first one), owned by ctx; NULL if there is none. Default voice
  * profile, watchdog policy, upload policy and providers, retention policy (contract 07 3.13), and the demo data (4.3).
  */

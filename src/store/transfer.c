@@ -140,7 +140,7 @@ static bool same_set(json_object *a, json_object *b)
 	return true;
 }
 
-static bool same_member(const struct model *m, const struct model_field *f, json_object *a, json_object *b)
+bool transfer_same_value(const struct model *m, const struct model_field *f, json_object *a, json_object *b)
 {
 	/* What the database fills in, and references to users that are gone, are not contents. */
 	bool soft = (f->flags & (M_HIDDEN | M_DEFAULT)) != 0 || f->expr != NULL;
@@ -166,7 +166,7 @@ bool transfer_same(const struct model *m, json_object *a, json_object *b)
 		if (f->constant != NULL || ((f->flags & M_DERIVED) && f->derive != NULL) ||
 		    (f->flags & (M_DERIVED | M_HIDDEN)) == (M_DERIVED | M_HIDDEN))
 			continue;
-		if (!same_member(m, f, model_value(a, f), model_value(b, f)))
+		if (!transfer_same_value(m, f, model_value(a, f), model_value(b, f)))
 			return false;
 	}
 	return true;

@@ -4,7 +4,8 @@
  * Documents that are there already are compared, never overwritten, so that an interrupted run is just repeated. Only
  * rows that are still the built-in ones give way. Both end with a table of counts, one line a store.
  *
- * Ids of other forms than the database has become UUIDs, always the same ones; times are kept to the millisecond.
+ * Nothing is lost on the way: what one side has no place for is kept beside its documents (transfer_rest.h). Ids of
+ * other forms than the database has become UUIDs, always the same ones.
  */
 #ifndef RAKKR_STORE_TRANSFER_H
 #define RAKKR_STORE_TRANSFER_H
@@ -46,7 +47,7 @@ bool transfer_export(struct transfer *t, const struct config *c, const char *dir
 
 /* ---- shared by both ---------------------------------------------------------------------------------------------- */
 
-/* File of an export that holds what the rows have and the contract's files have not: JSON lines. */
+/* File of an export that holds what the rows have and the files have not (transfer_rest.h): JSON lines. */
 #define TRANSFER_BOOKKEEPING "bookkeeping.jsonl"
 
 struct transfer_count *transfer_store(struct transfer *t, const char *store);
@@ -67,6 +68,7 @@ void transfer_uuid(char out[37], const char *text);
  * True if both documents of m say the same. Members that one of them lacks and that have a default, or are bookkeeping,
  * do not count; roles, groups and grants are sets.
  */
+bool transfer_same_value(const struct model *m, const struct model_field *f, json_object *a, json_object *b);
 bool transfer_same(const struct model *m, json_object *a, json_object *b);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "store/file/installation.h"
 #include "store/migrate.h"
-#include "store/pg/pg.h"
+#include "store/transfer_rest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,27 +65,27 @@ static bool claim_folder(struct export *x, const void *ctx, const char *dir)
 
 /* ---- documents --------------------------------------------------------------------------------------------------- */
 
-/* What a row has and the contract's file has no place for. */
-static void keep_bookkeeping(struct export *x, const struct collection *c, json_object *doc)
+/* What a row has and the file has no place for. */
+static void keep_bookkeeping(struct export *x, const struct model *m, bool foreign, json_object *doc,
+                             const char *const *more)
 {
-	const struct model *m = c->model;
-	json_object *members = json_object_new_object(), *line;
 	void *ctx = talloc_new(NULL);
+	json_object *members = json_new_object(ctx), *line = json_new_object(ctx);
 
-	for (size_t i = 0; c->foreign && i < m->count; i++) {
+	for (size_t i = 0; foreign && i < m->count; i++) {
 		const struct model_field *f = &m->fields[i];
 		json_object *v = (f->flags & M_HIDDEN) && !(f->flags & M_DERIVED) && f->constant == NULL
 		                     ? model_value(doc, f)
 		                     : NULL;
 
-		if (v != NULL)
-			json_object_object_add(members, f->name, json_object_get(v));
+		json_set_ref(members, f->name, v);
 	}
-	line = json_new_object(ctx);
 	json_set_str(line, "store", m->name);
 	json_set_str(line, "id", json_str_or(doc, m->id, ""));
-	json_object_object_add(line, "members", members);
 	if (json_object_object_length(members) > 0)
+		json_set_ref(line, "members", members);
+	rest_note(line, m, doc, more);
+	if (json_object_object_length(line) > 2)
 		fprintf(x->bookkeeping, "%s\n", json_compact(ctx, line, NULL));
 	talloc_free(ctx);
 }
@@ -98,19 +98,22 @@ struct copying {
 	int64_t done;
 };
 
-static bool copy_document(void *state, json_object *doc)
+static bool copy_document(void *state, json_object *doc, const char *const *more)
 {
 	struct copying *copying = state;
 	const struct model *m = copying->c->model;
+	void *ctx = talloc_new(NULL);
 
-	keep_bookkeeping(copying->x, copying->c, doc);
+	keep_bookkeeping(copying->x, m, copying->c->foreign, doc, more);
+	model_add_unknown(doc, rest_unplaced(ctx, more));
 	if (m == &model_channel_map_assignments) /* the form that the file has them in (07, conventions) */
-		json_set_str(doc, "id", mem_printf(copying->w->ctx, "assignment_%s", json_str_or(doc, "id", "")));
+		json_set_str(doc, "id", mem_printf(ctx, "assignment_%s", json_str_or(doc, "id", "")));
 	if (writer_add(copying->w, copying->c, doc) != ST_OK) {
 		copying->n->refused++;
 		transfer_complain(copying->x->t, m->name, json_str(doc, m->id), "cannot be kept in a flat file");
 	}
 	transfer_progress(copying->x->t, copying->n, ++copying->done);
+	talloc_free(ctx);
 	return true;
 }
 
@@ -141,7 +144,26 @@ static status write_table(struct export *x, struct file_writer *w, const struct 
 	TRY(count_rows(x, c->model, &n->source));
 	writer_collection(w, c);
 	query_init(&q);
-	return pg_each(x->from, c->model, &q, copy_document, &copying);
+	return pg_each_row(x->from, c->model, &q, rest_columns(w->ctx, c->model), copy_document, &copying);
+}
+
+/* ---- tables without documents ----------------------------------------------------------------------------------- */
+
+static bool export_bare(struct export *x, const struct bare_table *t)
+{
+	struct transfer_count *n = transfer_store(x->t, t->name);
+	void *ctx = talloc_new(NULL);
+	struct batch b;
+	status st;
+
+	batch_init(&b, ctx);
+	batch_add_once(&b, mem_printf(ctx, "SELECT to_jsonb(t) FROM %s t WHERE %s", t->name,
+	                              t->where != NULL ? t->where : "true"));
+	st = pg_run(x->from, &b);
+	for (int i = 0; st == ST_OK && i < batch_rows(&b, 0); i++, n->source++, n->target++, n->added++)
+		fprintf(x->bookkeeping, "{\"table\":\"%s\",\"row\":%s}\n", t->name, batch_cell(&b, 0, i, 0));
+	talloc_free(ctx);
+	return st == ST_OK || transfer_fail(x->t, t->name, status_name(st));
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
@@ -232,11 +254,13 @@ struct lines {
 	int64_t written;
 };
 
-static bool write_event(void *state, json_object *event)
+static bool write_event(void *state, json_object *event, const char *const *more)
 {
 	struct lines *l = state;
 	void *ctx = talloc_new(NULL);
 
+	keep_bookkeeping(l->x, &model_audit_events, false, event, more);
+	model_add_unknown(event, rest_unplaced(ctx, more));
 	if (l->last != NULL) {
 		if (text_equal(l->last, json_str(event, "id")))
 			l->last = NULL;
@@ -249,8 +273,8 @@ static bool write_event(void *state, json_object *event)
 	return true;
 }
 
-/* The lines that an earlier run wrote, a torn last one removed; the last event's id and time. */
-static int64_t earlier_lines(FILE *f, const void *ctx, const char **id, const char **time)
+/* The lines that an earlier run wrote, a torn last one removed; the last event's id. */
+static int64_t earlier_lines(FILE *f, const void *ctx, const char **id)
 {
 	void *last = talloc_new(ctx);
 	char *line = NULL;
@@ -269,7 +293,6 @@ static int64_t earlier_lines(FILE *f, const void *ctx, const char **id, const ch
 		}
 		talloc_free_children(last);
 		*id = mem_strdup(last, json_str(o, "id"));
-		*time = mem_strdup(last, json_str_or(o, "createdAt", ""));
 		talloc_free(tmp);
 		count++;
 		end += n;
@@ -281,25 +304,29 @@ static int64_t earlier_lines(FILE *f, const void *ctx, const char **id, const ch
 static status write_events(struct export *x, struct transfer_count *n, FILE *f, bool again)
 {
 	void *ctx = talloc_new(NULL);
-	const char *id = NULL, *time = NULL;
+	const char *id = NULL;
 	struct lines l = {.x = x, .n = n, .out = f};
+	off_t kept = ftello(x->bookkeeping);
 	struct query q;
 	status st;
 
 	rewind(f);
-	n->target = again ? (ftruncate(fileno(f), 0) == 0 ? 0 : -1) : earlier_lines(f, ctx, &id, &time);
+	n->target = again ? (ftruncate(fileno(f), 0) == 0 ? 0 : -1) : earlier_lines(f, ctx, &id);
 	query_init(&q);
 	query_sort(&q, "createdAt", false);
 	query_sort(&q, "id", false);
-	if (id != NULL && text_is_uuid(id))
-		query_where(&q, "createdAt", Q_GE, time);
 	l.last = id;
 	st = n->target < 0 ? fs_failed("write", x->to->audit.path, errno)
-	                   : pg_each(x->from, &model_audit_events, &q, write_event, &l);
+	                   : pg_each_row(x->from, &model_audit_events, &q, rest_columns(ctx, &model_audit_events),
+	                                 write_event, &l);
 	if (st == ST_OK && (fflush(f) != 0 || fsync(fileno(f)) != 0))
 		st = fs_failed("write", x->to->audit.path, errno);
 	n->added = l.written;
 	n->target += l.written;
+	/* said again by the second attempt */
+	if (n->target != n->source && (fflush(x->bookkeeping) != 0 || ftruncate(fileno(x->bookkeeping), kept) != 0 ||
+	                               fseeko(x->bookkeeping, kept, SEEK_SET) != 0))
+		st = fs_failed("write", x->bookkeeping_path, errno);
 	talloc_free(ctx);
 	return st;
 }
@@ -337,6 +364,9 @@ static bool export_all(struct export *x)
 		if (!(f->collections[0]->model->table != NULL ? export_rows(x, f) : export_file(x, f)))
 			return false;
 	}
+	for (const struct bare_table *t = bare_tables; t->name != NULL; t++)
+		if (!export_bare(x, t))
+			return false;
 	return export_audit(x);
 }
 

@@ -1,15 +1,12 @@
 /* Flat files into Postgres: store by store, in batches that are each one transaction. */
-#include "store/transfer.h"
 
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "model/permission.h"
-#include "store/file/installation.h"
 #include "store/migrate.h"
-#include "store/pg/pg.h"
+#include "store/transfer_import.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,17 +15,8 @@
 
 #define BATCH 500
 
-struct import {
-	struct transfer *t;
-	struct file_store *from;
-	struct pg *to;
-	json_object *bookkeeping; /* "<store>\n<id>" -> members that the contract's files do not have */
-};
-
 /* What others refer to comes first. */
 static const struct model *const first[] = {&model_access_groups, &model_users, &model_nodes, NULL};
-
-/* ---- documents made fit for the database ------------------------------------------------------------------------- */
 
 static bool is_first(const struct model *m)
 {
@@ -36,141 +24,6 @@ static bool is_first(const struct model *m)
 		if (first[i] == m)
 			return true;
 	return false;
-}
-
-static void adapt_id(json_object *o, const char *key)
-{
-	const char *id = json_str(o, key);
-	char uuid[UUID_SIZE];
-
-	if (id == NULL || text_is_uuid(id))
-		return;
-	transfer_uuid(uuid, id);
-	json_set_str(o, key, uuid);
-}
-
-/* Interfaces as their rows will read: every one has a UUID and a system reference. */
-static void adapt_interfaces(json_object *node)
-{
-	json_object *list = json_array(node, "interfaces");
-
-	for (size_t i = 0; list != NULL && i < json_object_array_length(list); i++) {
-		json_object *o = json_object_array_get_idx(list, i);
-		char *name = mem_printf(NULL, "%s/%zu", json_str_or(node, "id", ""), i);
-
-		if (json_str(o, "id") == NULL)
-			json_set_str(o, "id", name);
-		adapt_id(o, "id");
-		if (json_str(o, "systemRef") == NULL)
-			json_set_copy(o, "systemRef", json_get(o, "systemName"));
-		talloc_free(name);
-	}
-}
-
-/* Roles that do not exist vanish, as they do when they are read. */
-static bool is_role(json_object *item)
-{
-	return json_is_str(item) && role_parse(json_object_get_string(item)) != ROLE_COUNT;
-}
-
-static void adapt_roles(json_object *user)
-{
-	json_object *kept = json_object_new_array(), *roles = json_array(user, "roles");
-
-	for (size_t i = 0; roles != NULL && i < json_object_array_length(roles); i++)
-		if (is_role(json_object_array_get_idx(roles, i)))
-			json_object_array_add(kept, json_object_get(json_object_array_get_idx(roles, i)));
-	json_object_object_add(user, "roles", kept);
-}
-
-/* The contract's files keep their order by the place of an element: newest first. */
-static void adapt_order(const struct model *m, json_object *doc, int64_t newest_ms, size_t place)
-{
-	const struct model_field *f = model_field_find(m, "createdAt");
-
-	if (f != NULL && (f->flags & M_HIDDEN) && json_get(doc, "createdAt") == NULL)
-		json_set_iso(doc, "createdAt", newest_ms - (int64_t)place);
-}
-
-static json_object *adapted(const struct import *im, const void *ctx, const struct collection *c,
-                            const struct element *e, int64_t newest_ms, size_t place)
-{
-	const struct model *m = c->model;
-	json_object *doc = element_document(ctx, c, e), *more;
-	const struct model_field *id = model_field_find(m, m->id);
-	char *key;
-
-	if (id->type == M_UUID)
-		adapt_id(doc, m->id);
-	key = mem_printf(ctx, "%s\n%s", m->name, json_str_or(doc, m->id, ""));
-	more = json_get(im->bookkeeping, key);
-	if (more != NULL)
-		json_merge(doc, more, false);
-	if (m == &model_nodes)
-		adapt_interfaces(doc);
-	if (m == &model_users)
-		adapt_roles(doc);
-	adapt_order(m, doc, newest_ms, place);
-	return doc;
-}
-
-/* Members that have no column are said once a store. */
-static void report_unknown(struct import *im, const struct model *m, json_object *doc, json_object *said)
-{
-	json_object_object_foreach(doc, key, value)
-	{
-		size_t n = strlen(key);
-		bool known = false;
-
-		(void)value;
-		for (size_t i = 0; !known && i < m->count; i++)
-			known = strncmp(m->fields[i].name, key, n) == 0 &&
-			        (m->fields[i].name[n] == '\0' || m->fields[i].name[n] == '.');
-		if (known || json_has(said, key))
-			continue;
-		json_set_bool(said, key, true);
-		fprintf(im->t->out, "%s: member \"%s\" has no place in the database and is not kept\n", m->name, key);
-	}
-}
-
-/* ---- writing ----------------------------------------------------------------------------------------------------- */
-
-static status insert_user(struct pg *p, const void *ctx, json_object *doc)
-{
-	const char *id = json_str(doc, "id");
-	json_object *patch = json_new_object(ctx);
-	struct query q;
-	struct page page;
-
-	TRY(pg_insert(p, ctx, &model_users, doc, NULL));
-	TRY(pg_access_write(p, ctx, id, json_get(doc, "roles"), json_get(doc, "resourceGrants"),
-	                    json_get(doc, "groups")));
-	if (json_get(doc, "updatedAt") == NULL)
-		return ST_OK;
-	json_set_ref(patch, "updatedAt", json_get(doc, "updatedAt"));
-	query_init(&q);
-	query_where(&q, "id", Q_EQ, id);
-	return pg_update(p, ctx, &model_users, &q, patch, &page, NULL);
-}
-
-static status insert_node(struct pg *p, const void *ctx, json_object *doc)
-{
-	struct batch b;
-
-	TRY(pg_insert(p, ctx, &model_nodes, doc, NULL));
-	batch_init(&b, ctx);
-	node_add_interfaces(&b, json_str(doc, "id"), json_get(doc, "interfaces"),
-	                    json_str_or(doc, "createdAt", param_time(ctx, clock_now_ms())));
-	return b.count == 0 ? ST_OK : pg_write(p, &b);
-}
-
-static status insert_document(struct pg *p, const void *ctx, const struct model *m, json_object *doc)
-{
-	if (m == &model_users)
-		return insert_user(p, ctx, doc);
-	if (m == &model_nodes)
-		return insert_node(p, ctx, doc);
-	return pg_insert(p, ctx, m, doc, NULL);
 }
 
 static status remove_document(struct pg *p, const void *ctx, const struct model *m, const char *id)
@@ -189,8 +42,9 @@ struct work {
 	const struct model *model;
 	struct transfer_count *n;
 	json_object *docs[BATCH];
-	bool wanted[BATCH];  /* not there yet */
-	bool replace[BATCH]; /* a built-in one gives way */
+	json_object *lines[BATCH]; /* of the export's bookkeeping, or NULL */
+	bool wanted[BATCH];        /* not there yet */
+	bool replace[BATCH];       /* a built-in one gives way */
 	size_t count;
 	void *ctx;
 };
@@ -258,7 +112,7 @@ static status put_one(struct import *im, struct work *w, size_t i)
 {
 	if (w->replace[i])
 		TRY(remove_document(im->to, w->ctx, w->model, id_of(w, i)));
-	return insert_document(im->to, w->ctx, w->model, w->docs[i]);
+	return import_insert(im->to, w->ctx, w->model, w->docs[i], w->lines[i]);
 }
 
 /* Documents with one time keep their order: microseconds tell them apart, which no document shows. */
@@ -301,6 +155,9 @@ static status put_all(struct import *im, struct work *w)
 		if (w->wanted[i])
 			TRY(put_one(im, w, i));
 	TRY(spread(im, w));
+	for (size_t i = 0; i < w->count; i++)
+		if (w->wanted[i])
+			TRY(rest_apply(im->to, w->ctx, w->model, w->docs[i], w->lines[i]));
 	return pg_commit(im->to, NULL, true);
 }
 
@@ -313,6 +170,8 @@ static status put_each(struct import *im, struct work *w)
 		if (!w->wanted[i])
 			continue;
 		st = put_one(im, w, i);
+		if (st == ST_OK)
+			st = rest_apply(im->to, w->ctx, w->model, w->docs[i], w->lines[i]);
 		if (st == ST_OK)
 			st = pg_commit(im->to, NULL, true);
 		else
@@ -372,7 +231,6 @@ static status import_table(struct import *im, const struct collection *c, const 
                            struct transfer_count *n)
 {
 	struct work w = {.model = c->model, .n = n, .ctx = talloc_new(NULL)};
-	json_object *said = json_object_new_object();
 	status st = ST_OK;
 	int64_t done = 0;
 
@@ -381,15 +239,13 @@ static status import_table(struct import *im, const struct collection *c, const 
 	for (size_t i = 0; st == ST_OK && i < t->count; i++) {
 		if (t->at[i]->hidden)
 			continue;
-		w.docs[w.count] = adapted(im, w.ctx, c, t->at[i], in->changed_ms, i);
-		report_unknown(im, c->model, w.docs[w.count], said);
+		w.docs[w.count] = import_adapted(im, w.ctx, c, t->at[i], in->changed_ms, i, &w.lines[w.count]);
 		if (++w.count == BATCH)
 			st = flush(im, &w);
 		transfer_progress(im->t, n, ++done);
 	}
 	if (st == ST_OK)
 		st = flush(im, &w);
-	json_object_put(said);
 	talloc_free(w.ctx);
 	return st;
 }
@@ -436,11 +292,13 @@ static status import_file_table(struct import *im, const struct collection *c, s
 {
 	void *ctx = talloc_new(NULL);
 	json_object *there;
+	struct collection *to = collection_of(im->to->inner, c->model);
 	status st = ST_OK;
 
 	for (size_t i = 0; i < t->count; i++)
 		t->at[i]->hidden ? n->left++ : n->source++;
-	n->in_place = same_file(c->file->path, collection_of(im->to->inner, c->model)->file->path);
+	to->keeps_unknown = true;
+	n->in_place = same_file(c->file->path, to->file->path);
 	if (n->in_place)
 		n->target = n->source;
 	for (size_t i = t->count; !n->in_place && st == ST_OK && i-- > 0;) /* each is put in front of the others */
@@ -480,38 +338,34 @@ static bool import_collection(struct import *im, const struct model *m)
 	return st == ST_OK || transfer_fail(im->t, m->name, status_name(st));
 }
 
-/* Members of rows that an export wrote beside the contract's files. */
-static void read_bookkeeping(struct import *im, const void *ctx)
+/* ---- audit events ------------------------------------------------------------------------------------------------ */
+
+/* An event's time as the row had it, before it is inserted: it is found by that. */
+static void restore_time(json_object *event, json_object *line)
 {
-	FILE *f = fopen(mem_printf(ctx, "%s/%s", im->from->folder, TRANSFER_BOOKKEEPING), "re");
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t n;
+	json_object *columns = json_object_at(line, "columns"), *exact = json_get(columns, "created_at");
 
-	im->bookkeeping = json_new_object(ctx);
-	while (f != NULL && (n = getline(&line, &room, f)) > 0) {
-		void *tmp = talloc_new(NULL);
-		json_object *o;
-
-		if (json_parse(tmp, line, (size_t)n, &o) && json_object_at(o, "members") != NULL)
-			json_set_copy(im->bookkeeping,
-			              mem_printf(tmp, "%s\n%s", json_str_or(o, "store", ""), json_str_or(o, "id", "")),
-			              json_object_at(o, "members"));
-		talloc_free(tmp);
-	}
-	free(line);
-	if (f != NULL)
-		fclose(f);
+	if (exact == NULL ||
+	    !transfer_same_value(&model_audit_events, model_field_find(&model_audit_events, "createdAt"),
+	                         json_get(event, "createdAt"), json_get(json_object_at(line, "was"), "createdAt")))
+		return;
+	json_set_ref(event, "createdAt", exact);
+	json_object_object_del(columns, "created_at");
 }
 
-/* ---- audit events ------------------------------------------------------------------------------------------------ */
+static status complete_event(struct import *im, const void *ctx, json_object *event, json_object *line)
+{
+	TRY(rest_apply(im->to, ctx, &model_audit_events, event, line));
+	return rest_keep_unplaced(im->to, ctx, &model_audit_events, event);
+}
 
 static status flush_events(struct import *im, struct work *w)
 {
 	struct batch b;
 	struct page page;
-	json_object *there, *fresh[BATCH];
+	json_object *there, *fresh[BATCH], *lines[BATCH];
 	size_t n = 0;
+	status st = ST_OK;
 
 	if (w->count == 0)
 		return ST_OK;
@@ -520,13 +374,24 @@ static status flush_events(struct import *im, struct work *w)
 	for (size_t i = 0; i < page.count; i++)
 		json_set_bool(there, json_str_or(json_object_array_get_idx(page.docs, i), "id", ""), true);
 	for (size_t i = 0; i < w->count; i++)
-		if (!json_has(there, id_of(w, i)))
+		if (!json_has(there, id_of(w, i))) {
+			lines[n] = rest_find(im->rest, w->ctx, w->model->name, id_of(w, i));
+			restore_time(w->docs[i], lines[n]);
 			fresh[n++] = w->docs[i];
+		}
 	batch_init(&b, w->ctx);
 	audit_add_inserts(&b, fresh, n, true);
-	b.begin = b.commit = true;
-	if (n > 0)
-		TRY(pg_run(im->to, &b));
+	b.changes = TOPICS_NONE;
+	if (n > 0) {
+		st = pg_write(im->to, &b);
+		for (size_t i = 0; st == ST_OK && i < n; i++)
+			st = complete_event(im, w->ctx, fresh[i], lines[i]);
+		if (st == ST_OK)
+			st = pg_commit(im->to, NULL, true);
+		else
+			pg_unit_rollback(im->to);
+	}
+	TRY(st);
 	w->n->added += (int64_t)n;
 	TRY(count_there(im, w));
 	w->count = 0;
@@ -550,7 +415,7 @@ static status import_lines(struct import *im, struct transfer_count *n, FILE *f)
 			continue;
 		}
 		n->source++;
-		adapt_id(doc, "id");
+		import_adapt_id(doc, "id");
 		w.docs[w.count] = doc;
 		if (++w.count == BATCH) {
 			st = flush_events(im, &w);
@@ -594,7 +459,8 @@ static void forget_demo(struct import *im, const void *ctx)
 
 static bool import_all(struct import *im, const void *ctx)
 {
-	read_bookkeeping(im, ctx);
+	if (!import_rest(im, ctx) || !import_bare(im, true))
+		return false;
 	for (size_t i = 0; first[i] != NULL; i++)
 		if (!import_collection(im, first[i]))
 			return false;
@@ -602,7 +468,7 @@ static bool import_all(struct import *im, const void *ctx)
 		if (!is_first(models[i]) && models[i] != &model_audit_events && !import_collection(im, models[i]))
 			return false;
 	forget_demo(im, ctx);
-	return import_audit(im);
+	return import_bare(im, false) && import_audit(im);
 }
 
 bool transfer_import(struct transfer *t, const struct config *c, const char *dir)

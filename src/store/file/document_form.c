@@ -220,6 +220,12 @@ status document_in(const struct collection *c, json_object *given, json_object *
 			return st;
 		}
 	}
+	if (c->keeps_unknown) {
+		void *ctx = talloc_new(NULL);
+
+		model_add_unknown(doc, model_unknown(ctx, m, given));
+		talloc_free(ctx);
+	}
 	return finish_document(c, doc, out);
 }
 

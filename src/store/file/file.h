@@ -86,6 +86,7 @@ struct collection {
 	struct table *work;    /* with the writes of the open unit of work; NULL if it wrote nothing here */
 	bool later_wins;       /* of elements with one id the last counts, in the first one's place (07 2.16, 2.18) */
 	bool always_seeded;    /* built-in documents are there even if the file lacks them (07 2.15, 2.16, 2.18) */
+	bool keeps_unknown;    /* new documents keep the members that the model does not know: import and export */
 	bool foreign;          /* the file's layout is the contract's: no members of our own are added */
 };
 

@@ -43,6 +43,8 @@ struct file_store *installation_open(const void *ctx, const char *dir, const cha
 	free(path);
 	if (s == NULL)
 		return NULL;
+	for (size_t i = 0; i < s->collection_count; i++)
+		s->collections[i].keeps_unknown = true;
 	if (lock_take(&s->runner, 0) != ST_OK) {
 		*error = mem_printf(ctx, "%s: a controller runs on these files; stop it first", dir);
 		talloc_free(s);

@@ -68,8 +68,9 @@ static const char *event_time(const void *ctx, json_object *event)
 	int64_t ms;
 
 	if (given == NULL || !clock_parse(given, CLOCK_LENIENT, &ms))
-		ms = clock_now_ms();
-	return param_time(ctx, ms);
+		return param_time(ctx, clock_now_ms());
+	/* imported rows of the earlier controller have microseconds */
+	return strlen(given) >= CLOCK_ISO_SIZE ? param_text(ctx, given) : param_time(ctx, ms);
 }
 
 static const char *event_id(const void *ctx, json_object *event)

@@ -361,6 +361,10 @@ status pg_insert(void *b, const void *ctx, const struct model *m, json_object *d
 status pg_update(void *b, const void *ctx, const struct model *m, const struct query *q, json_object *patch,
                  struct page *out, json_object **before);
 status pg_remove(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
+/* All members of the jsonb column of fields[head] that doc has, owned by ctx. */
+json_object *insert_members(const void *ctx, const struct model *m, size_t head, json_object *doc);
+/* True if documents are written to the column of fields[i], and no earlier field stands for it. */
+bool insert_heads_column(const struct model *m, size_t i);
 /* INSERT of doc without conflict handling to s, without RETURNING; ST_INVALID. */
 status insert_build(struct sql *s, const struct model *m, json_object *doc);
 
@@ -396,6 +400,13 @@ status pg_health_sync(void *b, const void *ctx, const char *recording_id, json_o
 /* Opens a unit of work that only reads and sees one state of the database; ended by pg_unit_rollback(). */
 status pg_snapshot(struct pg *p);
 status pg_each(void *b, const struct model *m, const struct query *q, document_fn each, void *state);
+/*
+ * The same for tables, with further columns (SQL over alias t; NULL: none) behind those of the document; cells of more
+ * are NULL for SQL NULL.
+ */
+typedef bool (*row_fn)(void *state, json_object *doc, const char *const *more);
+status pg_each_row(struct pg *p, const struct model *m, const struct query *q, const char *columns, row_fn each,
+                   void *state);
 status pg_audit_prune(void *b, int64_t before_ms, int64_t limit, json_object *events, int64_t *removed);
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */

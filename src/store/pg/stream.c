@@ -24,8 +24,19 @@ status pg_snapshot(struct pg *p)
 	return st;
 }
 
-static status declare(struct pg *p, void *ctx, const struct model *m, const struct query *q)
+struct reading {
+	struct pg *p;
+	const struct model *model;
+	const char *more; /* columns behind those of the document, or NULL */
+	row_fn row;       /* NULL: each */
+	document_fn each;
+	void *state;
+};
+
+static status declare(const struct reading *r, void *ctx, const struct query *q)
 {
+	const struct model *m = r->model;
+	struct pg *p = r->p;
 	struct batch b;
 	struct sql s;
 
@@ -33,6 +44,8 @@ static status declare(struct pg *p, void *ctx, const struct model *m, const stru
 	s.texts = clock_mono_ms() >= p->no_tally_until_ms;
 	sql_put(&s, "DECLARE each NO SCROLL CURSOR FOR SELECT ");
 	sql_columns(&s, m, NULL);
+	if (r->more != NULL)
+		sql_printf(&s, ", %s", r->more);
 	sql_printf(&s, " FROM %s t", m->table);
 	sql_where(&s, m, q);
 	sql_order(&s, m, q);
@@ -43,8 +56,23 @@ static status declare(struct pg *p, void *ctx, const struct model *m, const stru
 	return pg_run(p, &b);
 }
 
-/* The next rows; *more is false after the last, or when each has had enough. */
-static status fetch(struct pg *p, const struct model *m, document_fn each, void *state, bool *more)
+static bool give(const struct reading *r, const PGresult *rows, int row)
+{
+	void *ctx = talloc_new(NULL);
+	json_object *doc = row_document(ctx, r->model, rows, row, 0);
+	int first = sql_column_count(r->model), count = PQnfields(rows);
+	const char **more = mem_array(ctx, const char *, (size_t)(count - first) + 1);
+	bool wanted;
+
+	for (int i = first; i < count; i++)
+		more[i - first] = PQgetisnull(rows, row, i) ? NULL : PQgetvalue(rows, row, i);
+	wanted = r->row != NULL ? r->row(r->state, doc, more) : r->each(r->state, doc);
+	talloc_free(ctx);
+	return wanted;
+}
+
+/* The next rows; *more is false after the last, or when the reader has had enough. */
+static status fetch(const struct reading *r, bool *more)
 {
 	void *ctx = talloc_new(NULL);
 	struct batch b;
@@ -53,55 +81,62 @@ static status fetch(struct pg *p, const struct model *m, document_fn each, void 
 
 	batch_init(&b, ctx);
 	batch_add_once(&b, "FETCH " FETCH " FROM each");
-	st = pg_run(p, &b);
+	st = pg_run(r->p, &b);
 	rows = st == ST_OK ? batch_rows(&b, 0) : 0;
 	*more = rows == atoi(FETCH);
-	for (int i = 0; i < rows; i++) {
-		void *row = talloc_new(NULL);
-		bool wanted = each(state, row_document(row, m, b.calls[0].result, i, 0));
-
-		talloc_free(row);
-		if (!wanted) {
+	for (int i = 0; i < rows; i++)
+		if (!give(r, b.calls[0].result, i)) {
 			*more = false;
 			break;
 		}
-	}
 	talloc_free(ctx);
 	return st;
 }
 
-static status read_all(struct pg *p, void *ctx, const struct model *m, const struct query *q, document_fn each,
-                       void *state)
+static status read_rows(const struct reading *r, void *ctx, const struct query *q)
 {
 	bool more = true;
 	struct batch b;
 
-	TRY(declare(p, ctx, m, q));
+	TRY(declare(r, ctx, q));
 	while (more)
-		TRY(fetch(p, m, each, state, &more));
+		TRY(fetch(r, &more));
 	batch_init(&b, ctx);
 	batch_add_once(&b, "CLOSE each");
-	return pg_run(p, &b);
+	return pg_run(r->p, &b);
+}
+
+static status read_all(const struct reading *r, const struct query *q)
+{
+	bool own = !r->p->unit;
+	void *ctx;
+	status st;
+
+	TRY(query_check(r->model, q));
+	if (own)
+		TRY(pg_snapshot(r->p));
+	ctx = talloc_new(NULL);
+	st = read_rows(r, ctx, q);
+	talloc_free(ctx);
+	if (own)
+		pg_unit_rollback(r->p);
+	return st;
 }
 
 status pg_each(void *backend, const struct model *m, const struct query *q, document_fn each, void *state)
 {
 	struct pg *p = backend;
-	bool own = !p->unit;
-	void *ctx;
-	status st;
+	const struct reading r = {.p = p, .model = m, .each = each, .state = state};
 
-	if (m->table == NULL)
-		return backend_file.each(p->inner, m, q, each, state);
-	TRY(query_check(m, q));
-	if (own)
-		TRY(pg_snapshot(p));
-	ctx = talloc_new(NULL);
-	st = read_all(p, ctx, m, q, each, state);
-	talloc_free(ctx);
-	if (own)
-		pg_unit_rollback(p);
-	return st;
+	return m->table == NULL ? backend_file.each(p->inner, m, q, each, state) : read_all(&r, q);
+}
+
+status pg_each_row(struct pg *p, const struct model *m, const struct query *q, const char *columns, row_fn each,
+                   void *state)
+{
+	const struct reading r = {.p = p, .model = m, .more = columns, .row = each, .state = state};
+
+	return read_all(&r, q);
 }
 
 /* ---- old audit events -------------------------------------------------------------------------------------------- */

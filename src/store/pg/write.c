@@ -21,6 +21,11 @@ static bool heads_column(const struct model *m, size_t i)
 	return true;
 }
 
+bool insert_heads_column(const struct model *m, size_t i)
+{
+	return is_written(&m->fields[i]) && (m->fields[i].key == NULL || heads_column(m, i));
+}
+
 /*
  * References to users that are not demanded are null when the user has no row (07 Trap 35): such columns are called
  * <something>_user_id. The lock keeps the user from going before the foreign key is checked.
@@ -45,8 +50,7 @@ static void put_written(struct sql *s, const struct model_field *f, const char *
 
 /* ---- insert ------------------------------------------------------------------------------------------------------ */
 
-/* All members of the jsonb column of fields[head] that doc has. */
-static json_object *members(const void *ctx, const struct model *m, size_t head, json_object *doc)
+json_object *insert_members(const void *ctx, const struct model *m, size_t head, json_object *doc)
 {
 	json_object *o = json_new_object(ctx);
 
@@ -75,7 +79,7 @@ static status insert_value(const void *ctx, const struct model *m, size_t i, jso
 	}
 	if (f->key != NULL) {
 		*put = heads_column(m, i);
-		*text = *put ? param_json(ctx, members(ctx, m, i, doc)) : NULL;
+		*text = *put ? param_json(ctx, insert_members(ctx, m, i, doc)) : NULL;
 		return ST_OK;
 	}
 	TRY(param_value(ctx, f, model_value(doc, f), text));
