@@ -1,6 +1,6 @@
 /*
- * Sign-ins at an OpenID provider that are under way: what the callback has to know of the browser it comes from (contract
- * 01 14.3, 14.4). Anybody can begin one, so their number is bounded (RAKKR_OIDC_STATES_MAX).
+ * Sign-ins at an OpenID provider that are under way: what the callback has to know of the browser it comes from
+ * (contract 01 14.3, 14.4). Anybody can begin one, so their number is bounded (RAKKR_OIDC_STATES_MAX).
  */
 #ifndef RAKKR_ACCESS_OIDC_STATES_H
 #define RAKKR_ACCESS_OIDC_STATES_H

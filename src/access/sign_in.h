@@ -24,8 +24,8 @@ bool sign_in_begin(struct sign_in *s, const void *ctx, struct live *l, const str
                    const char *address, int64_t *retry_after);
 
 /*
- * Counts the beginning of a sign-in at an OpenID provider for the address, in the same window. False when there were too
- * many (RAKKR_OIDC_ATTEMPTS).
+ * Counts the beginning of a sign-in at an OpenID provider for the address, in the same window. False when there were
+ * too many (RAKKR_OIDC_ATTEMPTS).
  */
 bool sign_in_redirect_begin(const void *ctx, struct live *l, const struct config *c, const char *address,
                             int64_t *retry_after);

@@ -18,8 +18,7 @@ static status node_missing(struct request *r)
 	return fail(r, 404, "Node not found", "node_not_found", TARGET("node", req_param(r, "nodeId"), NULL), NULL);
 }
 
-/* ---- GET config ----------------------------------------------------------------------------------------------------
- */
+/* ---- GET config -------------------------------------------------------------------------------------------------- */
 
 /* A limit as the agent decodes it: an integer, or null. */
 static void set_limit(json_object *o, const char *key, json_object *policy)
@@ -87,8 +86,7 @@ static status agent_config(struct request *r)
 	return reply_data(r, 200, data);
 }
 
-/* ---- GET channel-map-assignments -----------------------------------------------------------------------------------
- */
+/* ---- GET channel-map-assignments --------------------------------------------------------------------------------- */
 
 /* Ids that an assignment of this node may name: its own, then those of its interfaces. */
 static const char **node_target_ids(struct request *r, json_object *node, size_t *count)
@@ -157,8 +155,7 @@ static status agent_channel_maps(struct request *r)
 	return reply_data(r, 200, data);
 }
 
-/* ---- POST heartbeat ------------------------------------------------------------------------------------------------
- */
+/* ---- POST heartbeat ---------------------------------------------------------------------------------------------- */
 
 static const struct schema_field beat_fields[] = {
     {.name = "agentVersion", .type = V_STR, .flags = S_REQUIRED | S_TRIM, .min = 1, .max = 80},
@@ -273,8 +270,7 @@ static status agent_heartbeat(struct request *r)
 	return reply_data(r, 202, after);
 }
 
-/* ---- POST meter-frame ----------------------------------------------------------------------------------------------
- */
+/* ---- POST meter-frame -------------------------------------------------------------------------------------------- */
 
 #define SCORE(name_, flags_)                                                                                           \
 	{                                                                                                              \
@@ -398,8 +394,7 @@ static status agent_meter_frame(struct request *r)
 	return reply_bytes(r, 202, "application/json", reply, strlen(reply));
 }
 
-/* ---- POST listen/chunk ---------------------------------------------------------------------------------------------
- */
+/* ---- POST listen/chunk ------------------------------------------------------------------------------------------- */
 
 #define CHUNK_MIN 44
 
@@ -468,8 +463,7 @@ static status agent_chunk(struct request *r)
 	return chunk_stored(r, id, &chunk);
 }
 
-/* ---- routes --------------------------------------------------------------------------------------------------------
- */
+/* ---- routes ------------------------------------------------------------------------------------------------------ */
 
 #define NODE_ROW(method_, path_, action_, handler_, ...)                                                               \
 	{                                                                                                              \

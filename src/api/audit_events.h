@@ -10,7 +10,8 @@
  */
 status audit_events_find(struct request *r, json_object *filters, int64_t limit, json_object **events);
 
-/* The events of ids (array of distinct texts) in that order; *missing is the first id without a visible one, or NULL.
+/*
+ * The events of ids (array of distinct texts) in that order; *missing is the first id without a visible one, or NULL.
  */
 status audit_events_pick(struct request *r, json_object *ids, json_object **events, const char **missing);
 

@@ -142,7 +142,8 @@ static bool produce(struct request *r, bool (*put)(struct request *r, const char
 }
 
 status csv_stream_reply(struct request *r, const char *file_name, bool no_store, enum csv_quoting quoting,
-			const char *const *names, size_t count, status (*rows)(struct csv_stream *s, void *state), void *state)
+                        const char *const *names, size_t count, status (*rows)(struct csv_stream *s, void *state),
+                        void *state)
 {
 	struct csv_stream *s = mem_new(r->mem, struct csv_stream);
 

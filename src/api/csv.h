@@ -59,7 +59,8 @@ struct csv_stream {
 	bool gone;   /* nobody listens any more */
 };
 status csv_stream_reply(struct request *r, const char *file_name, bool no_store, enum csv_quoting quoting,
-			const char *const *names, size_t count, status (*rows)(struct csv_stream *s, void *state), void *state);
+                        const char *const *names, size_t count, status (*rows)(struct csv_stream *s, void *state),
+                        void *state);
 /* Sends what has gathered, now and then; false when the client is gone. */
 bool csv_stream_row(struct csv_stream *s);
 

@@ -15,7 +15,8 @@ struct list_reply {
 	const struct query *query; /* in r->mem */
 };
 
-/* Reads the list of q: a page with its total if it has a limit; else the documents, or their number if they are many.
+/*
+ * Reads the list of q: a page with its total if it has a limit; else the documents, or their number if they are many.
  */
 status list_read(struct request *r, const struct model *m, const struct query *q, struct list_reply *out);
 

@@ -44,8 +44,7 @@ status monitor_find(struct request *r, const char *node_id, struct monitor *m)
 	return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-/* ---- POST /nodes/:nodeId/listen ------------------------------------------------------------------------------------
- */
+/* ---- POST /nodes/:nodeId/listen ---------------------------------------------------------------------------------- */
 
 static json_object *session_document(struct request *r, const char *node_id)
 {
@@ -102,8 +101,7 @@ static status session_find(struct request *r, const char *node_id, const char *i
 	return text_equal(json_str(*doc, "nodeId"), node_id) ? ST_OK : ST_NOT_FOUND;
 }
 
-/* ---- GET /nodes/:nodeId/listen/stream ------------------------------------------------------------------------------
- */
+/* ---- GET /nodes/:nodeId/listen/stream ---------------------------------------------------------------------------- */
 
 static status reply_wav(struct request *r, const char *node_id, const void *data, size_t n)
 {
@@ -164,8 +162,7 @@ static status listen_stream(struct request *r)
 	return stream_sound(r, target, session_id);
 }
 
-/* ---- DELETE /nodes/:nodeId/listen/:sessionId -----------------------------------------------------------------------
- */
+/* ---- DELETE /nodes/:nodeId/listen/:sessionId --------------------------------------------------------------------- */
 
 static status listen_stop(struct request *r)
 {

@@ -32,8 +32,7 @@ status meter_latest(const void *ctx, const struct app *app, const char *node_id,
 	return ST_OK;
 }
 
-/* ---- GET /nodes/:nodeId/meters -------------------------------------------------------------------------------------
- */
+/* ---- GET /nodes/:nodeId/meters ----------------------------------------------------------------------------------- */
 
 static status meters_read(struct request *r)
 {
@@ -57,8 +56,7 @@ static status meters_read(struct request *r)
 	return reply_data(r, 200, frame);
 }
 
-/* ---- GET /meter-events ---------------------------------------------------------------------------------------------
- */
+/* ---- GET /meter-events ------------------------------------------------------------------------------------------- */
 
 /* What a stream remembers of the request that opened it. */
 struct meter_stream {

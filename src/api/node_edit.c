@@ -12,8 +12,7 @@
 #define TOKEN_PREFIX_CHARS 24
 #define CHANNEL_MAX 256
 
-/* ---- body rules ----------------------------------------------------------------------------------------------------
- */
+/* ---- body rules -------------------------------------------------------------------------------------------------- */
 
 #define TEXT(name_, flags_, max_)                                                                                      \
 	{                                                                                                              \
@@ -149,8 +148,7 @@ static const struct schema_field interface_update_fields[] = {
 };
 static const struct schema interface_update_schema = SCHEMA(interface_update_fields, S_STRICT, some_interface_field);
 
-/* ---- common parts --------------------------------------------------------------------------------------------------
- */
+/* ---- common parts ------------------------------------------------------------------------------------------------ */
 
 /* Reason of an event for a store that failed (02 6). */
 static const char *store_reason(status st, const char *otherwise)
@@ -213,8 +211,7 @@ static json_object *credential_details(struct request *r, json_object *envelope)
 	               json_str(envelope, "tokenPrefix"), NULL);
 }
 
-/* ---- enroll --------------------------------------------------------------------------------------------------------
- */
+/* ---- enroll ------------------------------------------------------------------------------------------------------ */
 
 static json_object *numbered_channels(int64_t count)
 {
@@ -307,8 +304,7 @@ status node_enroll(struct request *r)
 	return reply_credential(r, envelope, node);
 }
 
-/* ---- update --------------------------------------------------------------------------------------------------------
- */
+/* ---- update ------------------------------------------------------------------------------------------------------ */
 
 /* The location after the edit; the row stays locked, so that two edits of different parts both hold. */
 static status merged_location(struct request *r, const char *id, json_object *edit, json_object **location)
@@ -380,13 +376,13 @@ status node_update(struct request *r)
 	if (st != ST_OK)
 		return fail(r, 503, "Node update unavailable", store_reason(st, "node_update_failed"), target, NULL);
 	target.name = json_str(after, "alias");
-	audit_add(
-	    r, &(struct audit){.target = target, .before = node_snapshot(r->mem, before), .after = node_snapshot(r->mem, after)});
+	audit_add(r, &(struct audit){.target = target,
+	                             .before = node_snapshot(r->mem, before),
+	                             .after = node_snapshot(r->mem, after)});
 	return reply_data(r, 200, after);
 }
 
-/* ---- interface -----------------------------------------------------------------------------------------------------
- */
+/* ---- interface --------------------------------------------------------------------------------------------------- */
 
 /* Of several renames of one channel the last one holds. */
 static void drop_earlier_renames(json_object *patch)
@@ -443,8 +439,7 @@ status node_interface_edit(struct request *r)
 	return reply_data(r, 200, node);
 }
 
-/* ---- rotation ------------------------------------------------------------------------------------------------------
- */
+/* ---- rotation ---------------------------------------------------------------------------------------------------- */
 
 status node_rotate(struct request *r)
 {

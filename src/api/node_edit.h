@@ -17,8 +17,8 @@ extern const struct schema node_enroll_schema;
 json_object *node_new(const void *ctx, int64_t now_ms, json_object *input);
 
 /*
- * A new credential: the document for the store, and its envelope with the clear token for the one answer. created_by: the
- * user's id, kept if it is one of a stored user; may be NULL. Both owned by ctx.
+ * A new credential: the document for the store, and its envelope with the clear token for the one answer. created_by:
+ * the user's id, kept if it is one of a stored user; may be NULL. Both owned by ctx.
  */
 json_object *node_new_credential(const void *ctx, int64_t now_ms, const char *node_id, const char *created_by,
                                  json_object **envelope);

@@ -270,7 +270,8 @@ static struct capture_defaults capture_defaults(const struct config *c)
 	};
 }
 
-/* The assignment that concerns this capture, and its template, as the one-element lists that the command is built of.
+/*
+ * The assignment that concerns this capture, and its template, as the one-element lists that the command is built of.
  */
 static status load_channel_map(struct request *r, struct capture_input *in)
 {

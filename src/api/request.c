@@ -330,7 +330,7 @@ json_object *details(struct request *r, ...)
 }
 
 json_object *action_state(struct request *r, enum permission perm, const char *method, const char *href, bool ready,
-			  const char *reason, json_object *payload)
+                          const char *reason, json_object *payload)
 {
 	json_object *o = json_new_object(r->mem);
 	bool missing = perm != PERM_NONE && !principal_may(&r->who, perm);

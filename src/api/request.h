@@ -21,26 +21,27 @@ struct header {
 };
 
 enum reply_kind {
-	REPLY_BODY,	/* status + headers + body (may be empty) */
-	REPLY_FILE,	/* status + headers; nginx sends the file (X-Accel-Redirect) */
-	REPLY_PRODUCED,	/* status + headers; the body is made while it is sent, its length is not known before */
-	REPLY_STREAM,	/* server-sent events: the stream process goes on with r->reply.stream */
+	REPLY_BODY,     /* status + headers + body (may be empty) */
+	REPLY_FILE,     /* status + headers; nginx sends the file (X-Accel-Redirect) */
+	REPLY_PRODUCED, /* status + headers; the body is made while it is sent, its length is not known before */
+	REPLY_STREAM,   /* server-sent events: the stream process goes on with r->reply.stream */
 };
 
 struct reply {
 	enum reply_kind kind;
-	int status;		  /* 0 = nothing set yet */
+	int status;               /* 0 = nothing set yet */
 	const char *content_type; /* NULL = none */
 	const char *body;
 	size_t body_len;
 	struct header headers[12];
 	size_t header_count;
-	const char *accel_path;	  /* REPLY_FILE: internal path for nginx */
+	const char *accel_path; /* REPLY_FILE: internal path for nginx */
 	/* REPLY_STREAM: called once a second until it returns false or the client is gone; appends bytes to out. */
 	bool (*stream)(struct app *app, void *state, struct buf *out);
-	void *stream_state;	  /* owned by r->mem */
-	/* REPLY_PRODUCED: called once, after the commit; gives the body to put() in pieces. put() is false when the client
-	   is gone. False: it cannot go on; the connection is broken off, so that nobody takes the half for the whole. */
+	void *stream_state; /* owned by r->mem */
+	/* REPLY_PRODUCED: called once, after the commit; gives the body to put() in pieces. put() is false when the
+	   client is gone. False: it cannot go on; the connection is broken off, so that nobody takes the half for the
+	   whole. */
 	bool (*produce)(struct request *r, bool (*put)(struct request *r, const char *data, size_t n));
 	void *produce_state; /* owned by r->mem */
 };
@@ -49,30 +50,30 @@ struct request {
 	void *mem;
 	struct app *app;
 	const struct config *config; /* = app->config */
-	struct store *store;	     /* = app->store */
-	struct live *live;	     /* = app->live */
-	int64_t now_ms;		     /* one "now" for the whole request */
-	const char *method;	     /* as received: GET, HEAD, ... */
-	const char *path;	     /* decoded like decodeURI, no query: what audit shows */
-	const char *raw_query;	     /* undecoded, "" if none */
+	struct store *store;         /* = app->store */
+	struct live *live;           /* = app->live */
+	int64_t now_ms;              /* one "now" for the whole request */
+	const char *method;          /* as received: GET, HEAD, ... */
+	const char *path;            /* decoded like decodeURI, no query: what audit shows */
+	const char *raw_query;       /* undecoded, "" if none */
 	const struct route *route;
 	struct {
 		const char *name, *value; /* decoded :param */
 	} params[4];
 	size_t param_count;
 	struct principal who;
-	json_object *query;	/* decoded query as an object of strings, first value wins */
+	json_object *query;     /* decoded query as an object of strings, first value wins */
 	int64_t content_length; /* -1 = none given */
 	struct reply reply;
-	json_object *audit;	/* array of events to be written at the end */
-	bool audit_denied;	/* some event is denied or failed: make it durable */
-	bool rollback;		/* a failure was answered: drop the writes of this request */
+	json_object *audit; /* array of events to be written at the end */
+	bool audit_denied;  /* some event is denied or failed: make it durable */
+	bool rollback;      /* a failure was answered: drop the writes of this request */
 	/* gateway callbacks */
-	const char *(*header)(struct request *r, const char *name); /* lower-case wire name, e.g. "x-rakkr-reason"; NULL */
-	long (*read)(struct request *r, void *buf, size_t n);	    /* body bytes; 0 = end, -1 = broken off */
+	const char *(*header)(struct request *r, const char *name); /* lower-case wire name, e.g. "x-real-ip"; NULL */
+	long (*read)(struct request *r, void *buf, size_t n);       /* body bytes; 0 = end, -1 = broken off */
 	void *gateway;
-	bool body_read;		/* the body was consumed by body_json or body_bytes */
-	json_object *body;	/* cache of body_json */
+	bool body_read;    /* the body was consumed by body_json or body_bytes */
+	json_object *body; /* cache of body_json */
 	status body_status;
 };
 
@@ -98,7 +99,7 @@ status req_bytes(struct request *r, size_t max, char **data, size_t *n);
 /* 01 2.7: X-Forwarded-For as received, else X-Real-IP, else NULL. */
 const char *req_client_ip(struct request *r);
 
-/* ---- reply: each returns ST_OK so that handlers can `return reply_...` --------------------------------------------- */
+/* ---- reply: each returns ST_OK so that handlers can `return reply_...` ------------------------------------------- */
 
 status reply_json(struct request *r, int status_code, json_object *body);
 /* {"data": data}; takes a new reference of data. */
@@ -116,15 +117,15 @@ void reply_header(struct request *r, const char *name, const char *value);
 /* ---- audit ------------------------------------------------------------------------------------------------------- */
 
 struct audit {
-	const char *action;   /* NULL: route action + ".succeeded" or ".failed" by outcome */
-	const char *outcome;  /* NULL: "succeeded"; "failed", "denied", "partial", "allowed" */
+	const char *action;  /* NULL: route action + ".succeeded" or ".failed" by outcome */
+	const char *outcome; /* NULL: "succeeded"; "failed", "denied", "partial", "allowed" */
 	const char *reason;
 	const char *permission; /* NULL: the route's; "" = none */
 	struct target target;
 	json_object *details; /* extra members; method and path are added in front; long texts are cut. May be NULL */
 	json_object *before, *after, *correlation;
-	bool anonymous;	      /* actor anonymous even if someone is signed in */
-	bool no_session;      /* leave the session id out of actorContext (falls back to x-rakkr-session-id) */
+	bool anonymous;                /* actor anonymous even if someone is signed in */
+	bool no_session;               /* leave the session id out of actorContext (falls back to x-rakkr-session-id) */
 	const struct principal *actor; /* NULL: r->who */
 };
 
@@ -134,13 +135,13 @@ void audit_add(struct request *r, const struct audit *a);
 /* ".succeeded" of the route's action. details may be NULL. */
 void audit_ok(struct request *r, struct target target, json_object *details);
 
-/* Queues ".failed" (outcome failed) of the route's action, marks the request for rollback, and answers {"error": text}. */
+/* Queues ".failed" (outcome failed) of the route's action, marks the request for rollback, answers {"error": text}. */
 status fail(struct request *r, int status_code, const char *text, const char *reason, struct target target,
-	    json_object *details);
+            json_object *details);
 
 /* The same with issues (400). */
 status fail_issues(struct request *r, const char *text, json_object *issues, const char *reason, struct target target,
-		   json_object *details);
+                   json_object *details);
 
 /* Shorthands. */
 #define TARGET(type_, id_, name_) ((struct target){.type = (type_), .id = (id_), .name = (name_)})
@@ -150,6 +151,6 @@ json_object *details(struct request *r, ...);
 
 /* 2.6 action state objects: {"enabled":...}. href is used when ready; reason when not; payload may be NULL. */
 json_object *action_state(struct request *r, enum permission perm, const char *method, const char *href, bool ready,
-			  const char *reason, json_object *payload);
+                          const char *reason, json_object *payload);
 
 #endif

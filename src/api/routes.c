@@ -7,7 +7,7 @@ extern const struct route status_routes[], oidc_routes[], auth_routes[], users_r
     metrics_routes[];
 
 const struct route *const route_tables[] = {
-    metrics_routes, status_routes, oidc_routes,	 auth_routes,	      users_routes,	 policies_routes,   audit_routes,
-    nodes_routes,  meters_routes, listen_routes,      agent_routes,	 agent_health_routes, agent_jobs_routes,
-    cache_file_routes, recordings_routes, jobs_routes, recording_start_routes, NULL,
+    metrics_routes,    status_routes,     oidc_routes,       auth_routes,   users_routes,           policies_routes,
+    audit_routes,      nodes_routes,      meters_routes,     listen_routes, agent_routes,           agent_health_routes,
+    agent_jobs_routes, cache_file_routes, recordings_routes, jobs_routes,   recording_start_routes, NULL,
 };

@@ -1,4 +1,5 @@
-/* Lists of ids in bodies: exports of a selection and bulk changes (contract 03 3.4.2, 3.5.2, 3.6.2, 3.12.4 to 3.12.8).
+/*
+ * Lists of ids in bodies: exports of a selection and bulk changes (contract 03 3.4.2, 3.5.2, 3.6.2, 3.12.4 to 3.12.8).
  */
 #ifndef RAKKR_API_SELECTION_H
 #define RAKKR_API_SELECTION_H

@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* ---- GET /healthz, GET /readyz -------------------------------------------------------------------------------------
- */
+/* ---- GET /healthz, GET /readyz ----------------------------------------------------------------------------------- */
 
 static status healthz(struct request *r)
 {
@@ -33,8 +32,7 @@ static status readyz(struct request *r)
 	return reply_json(r, ready ? 200 : 503, body);
 }
 
-/* ---- counting ------------------------------------------------------------------------------------------------------
- */
+/* ---- counting ---------------------------------------------------------------------------------------------------- */
 
 /* Numbers by value, {"online":2,...}. */
 static void tally_add(json_object *tally, const char *value, int64_t n)
@@ -78,8 +76,7 @@ static status tally_of(struct request *r, const struct model *m, const struct qu
 	return ST_OK;
 }
 
-/* ---- nodes and recordings ------------------------------------------------------------------------------------------
- */
+/* ---- nodes and recordings ---------------------------------------------------------------------------------------- */
 
 static status count_nodes(struct request *r, json_object *out)
 {
@@ -122,8 +119,7 @@ static status count_recordings(struct request *r, const struct row_scope *scope,
 	return ST_OK;
 }
 
-/* ---- alerts --------------------------------------------------------------------------------------------------------
- */
+/* ---- alerts ------------------------------------------------------------------------------------------------------ */
 
 static void set_alerts(json_object *out, json_object *by_status, json_object *by_severity)
 {
@@ -278,8 +274,7 @@ static status add_settings(struct request *r, json_object *out)
 	return ST_OK;
 }
 
-/* ---- GET /api/v1/status --------------------------------------------------------------------------------------------
- */
+/* ---- GET /api/v1/status ------------------------------------------------------------------------------------------ */
 
 static void audit_status(struct request *r, json_object *out)
 {

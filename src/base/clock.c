@@ -59,7 +59,7 @@ const char *clock_iso(char out[CLOCK_ISO_SIZE], int64_t ms)
 
 	civil_from_days(days, &y, &m, &d);
 	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", y, m, d, (int)(rest / 3600000),
-		 (int)(rest / 60000 % 60), (int)(rest / 1000 % 60), (int)(rest % 1000));
+	         (int)(rest / 60000 % 60), (int)(rest / 1000 % 60), (int)(rest % 1000));
 	memcpy(out, text, CLOCK_ISO_SIZE - 1);
 	out[CLOCK_ISO_SIZE - 1] = '\0';
 	return out;

@@ -20,9 +20,10 @@ const char *clock_iso(char out[CLOCK_ISO_SIZE], int64_t ms);
 char *clock_iso_dup(const void *ctx, int64_t ms);
 
 enum clock_form {
-	CLOCK_ISO_Z,	  /* 02 1.6 "iso-z": YYYY-MM-DDTHH:MM[:SS[.f*]]Z, real date, upper-case T and Z, not trimmed */
+	CLOCK_ISO_Z,      /* 02 1.6 "iso-z": YYYY-MM-DDTHH:MM[:SS[.f*]]Z, real date, upper-case T and Z, not trimmed */
 	CLOCK_ISO_OFFSET, /* the same, or +HH:MM / -HH:MM */
-	CLOCK_LENIENT,	  /* what 03 3.3.1 demands: YYYY, YYYY-MM, YYYY-MM-DD, date-time with Z, offset or none (read as UTC, D-51); trimmed */
+	CLOCK_LENIENT,    /* what 03 3.3.1 demands: YYYY, YYYY-MM, YYYY-MM-DD, date-time with Z, offset or none (read as
+	                     UTC, D-51); trimmed */
 };
 
 /*

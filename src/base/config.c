@@ -10,9 +10,9 @@
 #include <string.h>
 
 struct config {
-	char *text[CFG_KEY_COUNT];	/* NULL = not given */
-	int64_t number[CFG_KEY_COUNT];	/* CONFIG_INT, after limits */
-	char *warned[CFG_KEY_COUNT];	/* the text that was replaced by the default */
+	char *text[CFG_KEY_COUNT];     /* NULL = not given */
+	int64_t number[CFG_KEY_COUNT]; /* CONFIG_INT, after limits */
+	char *warned[CFG_KEY_COUNT];   /* the text that was replaced by the default */
 };
 
 struct config_row {
@@ -234,7 +234,7 @@ const struct config *config_load(const void *ctx, const char *file, const char *
 
 	if (!read_file(c, file != NULL ? file : ".env", &err) && (file != NULL || err != ENOENT)) {
 		*error = mem_printf(ctx, "cannot read configuration file %s: %s", file != NULL ? file : ".env",
-				    strerror(err));
+		                    strerror(err));
 		talloc_free(c);
 		return NULL;
 	}
@@ -245,7 +245,7 @@ const struct config *config_load(const void *ctx, const char *file, const char *
 			config_set(c, k, value);
 		if (c->warned[k] != NULL)
 			log_warn("%s=%s is not a number from %lld to %lld; using %s", rows[k].name, c->warned[k],
-				 (long long)rows[k].min, (long long)rows[k].max, rows[k].dflt);
+			         (long long)rows[k].min, (long long)rows[k].max, rows[k].dflt);
 	}
 	return c;
 }
@@ -297,7 +297,7 @@ int config_check(const struct config *c, FILE *out)
 	for (enum config_key k = 0; k < CFG_KEY_COUNT; k++)
 		if (c->warned[k] != NULL) {
 			fprintf(out, "%s=%s is not a number from %lld to %lld\n", rows[k].name, c->warned[k],
-				(long long)rows[k].min, (long long)rows[k].max);
+			        (long long)rows[k].min, (long long)rows[k].max);
 			problems++;
 		}
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
@@ -306,7 +306,8 @@ int config_check(const struct config *c, FILE *out)
 		fprintf(out, "RAKKR_LOG_LEVEL=%s is none of error, warn, info, debug\n", level);
 		problems++;
 	}
-	if (strcmp(config_str(c, CFG_AUDIT_READS), "relaxed") != 0 && strcmp(config_str(c, CFG_AUDIT_READS), "strict") != 0) {
+	if (strcmp(config_str(c, CFG_AUDIT_READS), "relaxed") != 0 &&
+	    strcmp(config_str(c, CFG_AUDIT_READS), "strict") != 0) {
 		fprintf(out, "RAKKR_AUDIT_READS=%s is neither relaxed nor strict\n", config_str(c, CFG_AUDIT_READS));
 		problems++;
 	}

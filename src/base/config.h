@@ -17,16 +17,16 @@ enum config_key {
 	CFG_SEED_DEMO_DATA,
 	CFG_DEMO_METER_DBFS,
 	/* processes */
-	CFG_RUN_DIR,	      /* RAKKR_RUN_DIR: sockets */
-	CFG_DATA_DIR,	      /* RAKKR_DATA_DIR: private flat files, audit spool; default "data" */
-	CFG_WORKERS,	      /* RAKKR_WORKERS, 3 */
-	CFG_STREAM_CLIENTS,   /* RAKKR_STREAM_CLIENTS, 256 */
-	CFG_SOCKET_GROUP,     /* RAKKR_SOCKET_GROUP: group of the sockets, e.g. www-data */
-	CFG_LOG_LEVEL,	      /* RAKKR_LOG_LEVEL: error|warn|info|debug */
-	CFG_SHUTDOWN_SECONDS, /* RAKKR_SHUTDOWN_SECONDS, 30 */
-	CFG_AUDIT_READS,	  /* RAKKR_AUDIT_READS: relaxed | strict */
+	CFG_RUN_DIR,              /* RAKKR_RUN_DIR: sockets */
+	CFG_DATA_DIR,             /* RAKKR_DATA_DIR: private flat files, audit spool; default "data" */
+	CFG_WORKERS,              /* RAKKR_WORKERS, 3 */
+	CFG_STREAM_CLIENTS,       /* RAKKR_STREAM_CLIENTS, 256 */
+	CFG_SOCKET_GROUP,         /* RAKKR_SOCKET_GROUP: group of the sockets, e.g. www-data */
+	CFG_LOG_LEVEL,            /* RAKKR_LOG_LEVEL: error|warn|info|debug */
+	CFG_SHUTDOWN_SECONDS,     /* RAKKR_SHUTDOWN_SECONDS, 30 */
+	CFG_AUDIT_READS,          /* RAKKR_AUDIT_READS: relaxed | strict */
 	CFG_AUDIT_RETENTION_DAYS, /* RAKKR_AUDIT_RETENTION_DAYS, 0 = for ever */
-	CFG_MAX_NODES_LIVE,   /* RAKKR_LIVE_NODES, 1024: slots of live data in shared memory */
+	CFG_MAX_NODES_LIVE,       /* RAKKR_LIVE_NODES, 1024: slots of live data in shared memory */
 	/* limits */
 	CFG_MAX_UPLOAD_BYTES, /* RAKKR_MAX_UPLOAD_BYTES, 8 GiB */
 	CFG_MAX_JSON_BYTES,   /* RAKKR_MAX_JSON_BYTES, 4 MiB */
@@ -40,11 +40,11 @@ enum config_key {
 	CFG_LOCAL_RESOURCE_GRANTS,
 	CFG_LOCAL_ACCESS_POLICIES,
 	CFG_DEV_DEFAULT_PASSWORD, /* RAKKR_DEV_DEFAULT_PASSWORD=1: accept the published built-in password (D-47) */
-	CFG_PASSWORD_FORMAT,	  /* RAKKR_PASSWORD_FORMAT: argon2id | scrypt */
-	CFG_ARGON2_MEMORY_KIB,	  /* RAKKR_ARGON2_MEMORY_KIB */
-	CFG_ARGON2_PASSES,	  /* RAKKR_ARGON2_PASSES */
-	CFG_LOGIN_ATTEMPTS,	  /* RAKKR_LOGIN_ATTEMPTS: of an account a window; ten times as many of an address */
-	CFG_LOGIN_WINDOW,	  /* RAKKR_LOGIN_WINDOW_SECONDS */
+	CFG_PASSWORD_FORMAT,      /* RAKKR_PASSWORD_FORMAT: argon2id | scrypt */
+	CFG_ARGON2_MEMORY_KIB,    /* RAKKR_ARGON2_MEMORY_KIB */
+	CFG_ARGON2_PASSES,        /* RAKKR_ARGON2_PASSES */
+	CFG_LOGIN_ATTEMPTS,       /* RAKKR_LOGIN_ATTEMPTS: of an account a window; ten times as many of an address */
+	CFG_LOGIN_WINDOW,         /* RAKKR_LOGIN_WINDOW_SECONDS */
 	/* OIDC */
 	CFG_OIDC_ENABLED,
 	CFG_OIDC_ISSUER,
@@ -55,7 +55,7 @@ enum config_key {
 	CFG_OIDC_SCOPES,
 	CFG_OIDC_CA_FILE,
 	CFG_OIDC_ALLOW_INSECURE,
-	CFG_OIDC_ATTEMPTS,	  /* RAKKR_OIDC_ATTEMPTS: of an address a window (CFG_LOGIN_WINDOW) */
+	CFG_OIDC_ATTEMPTS, /* RAKKR_OIDC_ATTEMPTS: of an address a window (CFG_LOGIN_WINDOW) */
 	CFG_OIDC_STATES_MAX,
 	/* flat files (contract 07 2.2) */
 	CFG_RECORDINGS_PATH,
@@ -81,8 +81,8 @@ enum config_key {
 	CFG_AUDIT_PATH,
 	/* recording cache and audio */
 	CFG_RECORDING_CACHE_DIR,
-	CFG_ORPHAN_SWEEP,	   /* RAKKR_ORPHAN_SWEEP: log | remove | off */
-	CFG_ORPHAN_AGE_SECONDS,	   /* RAKKR_ORPHAN_AGE_SECONDS */
+	CFG_ORPHAN_SWEEP,          /* RAKKR_ORPHAN_SWEEP: log | remove | off */
+	CFG_ORPHAN_AGE_SECONDS,    /* RAKKR_ORPHAN_AGE_SECONDS */
 	CFG_ORPHAN_SWEEP_INTERVAL, /* RAKKR_ORPHAN_SWEEP_INTERVAL_SECONDS */
 	CFG_AUDIO_PREVIEW_MAX_BYTES,
 	CFG_AUDIO_TOOL_TIMEOUT_MS,
@@ -105,8 +105,8 @@ enum config_key {
 	CFG_METER_HISTORY_LIMIT,
 	CFG_LISTEN_SESSION_TTL,
 	/* while the database is away */
-	CFG_AUTH_STALE_SECONDS,	/* RAKKR_AUTH_STALE_SECONDS, 60; 0 = never */
-	CFG_STALE_CACHE_BYTES,	/* RAKKR_STALE_CACHE_BYTES, 4 MiB; 0 = none */
+	CFG_AUTH_STALE_SECONDS, /* RAKKR_AUTH_STALE_SECONDS, 60; 0 = never */
+	CFG_STALE_CACHE_BYTES,  /* RAKKR_STALE_CACHE_BYTES, 4 MiB; 0 = none */
 	/* the runner of node lifecycle actions (contract 02 9.5) */
 	CFG_ANSIBLE_RUNNER_URL,
 	CFG_ANSIBLE_RUNNER_TOKEN,
@@ -114,7 +114,12 @@ enum config_key {
 	CFG_KEY_COUNT
 };
 
-enum config_type { CONFIG_STR, CONFIG_INT, CONFIG_SWITCH /* on unless exactly "0" */, CONFIG_FLAG /* off unless "1" */ };
+enum config_type {
+	CONFIG_STR,
+	CONFIG_INT,
+	CONFIG_SWITCH /* on unless exactly "0" */,
+	CONFIG_FLAG /* off unless "1" */
+};
 
 struct config;
 

@@ -103,8 +103,8 @@ static void uuid_format(char out[UUID_SIZE], const unsigned char b[16])
 }
 
 /*
- * Random bytes of ids, which are no secrets: taken from the generator in portions, because asking it costs more than the
- * rest of a short request's id. A fork must not repeat them.
+ * Random bytes of ids, which are no secrets: taken from the generator in portions, because asking it costs more than
+ * the rest of a short request's id. A fork must not repeat them.
  */
 static void id_random(unsigned char *out, size_t n)
 {

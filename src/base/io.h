@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Writes n bytes, through interruptions and short writes; false with errno otherwise, with some of them written maybe. */
+/*
+ * Writes n bytes, through interruptions and short writes; false with errno otherwise, with some of them written maybe.
+ */
 bool io_write(int fd, const void *data, size_t n);
 
 #endif

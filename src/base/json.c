@@ -80,7 +80,8 @@ static const char *widen_integers(const void *ctx, const char *text, size_t *n)
 			buf_puts(&b, ".0");
 			done = i;
 		}
-		while (i < *n && (isdigit((unsigned char)text[i]) || (text[i] != '\0' && strchr(".eE+-", text[i]) != NULL)))
+		while (i < *n &&
+		       (isdigit((unsigned char)text[i]) || (text[i] != '\0' && strchr(".eE+-", text[i]) != NULL)))
 			i++;
 	}
 	if (b.data == NULL)
@@ -319,7 +320,7 @@ bool json_same(json_object *a, json_object *b)
 	if (json_is_num(a) && json_is_num(b))
 		return json_object_get_double(a) == json_object_get_double(b) &&
 		       (!json_object_is_type(a, json_type_int) || !json_object_is_type(b, json_type_int) ||
-			json_object_get_int64(a) == json_object_get_int64(b));
+		        json_object_get_int64(a) == json_object_get_int64(b));
 	if (json_object_get_type(a) != json_object_get_type(b))
 		return false;
 	switch (json_object_get_type(a)) {
@@ -328,7 +329,7 @@ bool json_same(json_object *a, json_object *b)
 	case json_type_string:
 		return json_object_get_string_len(a) == json_object_get_string_len(b) &&
 		       memcmp(json_object_get_string(a), json_object_get_string(b),
-			      (size_t)json_object_get_string_len(a)) == 0;
+		              (size_t)json_object_get_string_len(a)) == 0;
 	case json_type_array:
 		if (json_object_array_length(a) != json_object_array_length(b))
 			return false;

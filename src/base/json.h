@@ -55,14 +55,14 @@ void json_push_ref(json_object *array, json_object *value);
 
 /* Getters; NULL o, a missing key, or another type give the fallback. */
 json_object *json_get(json_object *o, const char *key);
-const char *json_str(json_object *o, const char *key);		       /* else NULL */
+const char *json_str(json_object *o, const char *key); /* else NULL */
 const char *json_str_or(json_object *o, const char *key, const char *fallback);
-int64_t json_int(json_object *o, const char *key, int64_t fallback);  /* integral numbers only */
+int64_t json_int(json_object *o, const char *key, int64_t fallback); /* integral numbers only */
 double json_double(json_object *o, const char *key, double fallback);
 bool json_flag(json_object *o, const char *key, bool fallback);
-json_object *json_array(json_object *o, const char *key);	       /* an array, else NULL */
-json_object *json_object_at(json_object *o, const char *key);	       /* an object, else NULL */
-bool json_has(json_object *o, const char *key);			       /* present, also when null */
+json_object *json_array(json_object *o, const char *key);     /* an array, else NULL */
+json_object *json_object_at(json_object *o, const char *key); /* an object, else NULL */
+bool json_has(json_object *o, const char *key);               /* present, also when null */
 
 /* True if v is a string / integral number / any number. */
 bool json_is_str(json_object *v);

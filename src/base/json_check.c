@@ -71,7 +71,7 @@ static bool scan_string(struct scan *s)
 {
 	if (s->p == s->end || *s->p != '"')
 		return false;
-	for (s->p++; s->p < s->end; ) {
+	for (s->p++; s->p < s->end;) {
 		unsigned char c = *s->p++;
 
 		if (c == '"')

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Read by jemalloc if the program is linked with it: one arena (a process has one busy thread), memory given back soon. */
+/*
+ * Read by jemalloc if the program is linked with it: one arena (a process has one busy thread), memory given back soon.
+ */
 extern const char *malloc_conf;
 const char *malloc_conf = "narenas:1,tcache_max:65536,dirty_decay_ms:5000,muzzy_decay_ms:0";
 

@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* True if the n bytes are well-formed UTF-8 (no surrogates, no overlong forms, <= U+10FFFF). NUL bytes count as valid. */
+/*
+ * True if the n bytes are well-formed UTF-8 (no surrogates, no overlong forms, <= U+10FFFF). NUL bytes count as valid.
+ */
 bool text_valid_utf8(const char *s, size_t n);
 
 /* Length in UTF-16 code units of valid UTF-8. */

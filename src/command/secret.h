@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /*
- * A new password: asked for twice without echo, or the first line of standard input. NULL after saying why there is none.
- * Owned by ctx.
+ * A new password: asked for twice without echo, or the first line of standard input. NULL after saying why there is
+ * none. Owned by ctx.
  */
 const char *secret_new(const void *ctx, bool from_input);
 

@@ -8,7 +8,7 @@
 
 struct target {
 	const char *type;
-	const char *id;	  /* NULL or "" = no id */
+	const char *id;   /* NULL or "" = no id */
 	const char *name; /* optional, only for audit */
 };
 
@@ -27,7 +27,7 @@ struct policy { /* only those whose subject matches the user */
 };
 
 struct scope_subject {
-	bool known;	   /* false = anonymous */
+	bool known;        /* false = anonymous */
 	bool unrestricted; /* role owner or admin */
 	const struct grant *grants;
 	size_t grant_count;
@@ -51,6 +51,6 @@ void targets_add(const void *ctx, struct targets *t, const char *type, const cha
 
 /* True if the subject matches a policy: everyone; user by id or email; group by id (01 11.3). */
 bool policy_subject_matches(const char *subject_type, const char *subject_id, const char *user_id, const char *email,
-			    const char *const *group_ids, size_t groups);
+                            const char *const *group_ids, size_t groups);
 
 #endif

@@ -29,7 +29,8 @@ static void add_cors(struct request *r, bool preflight)
 	if (preflight) {
 		reply_header(r, "Access-Control-Allow-Methods", "GET,POST,PUT,PATCH,DELETE,OPTIONS");
 		reply_header(r, "Access-Control-Allow-Headers", "Content-Type,Authorization");
-		reply_header(r, "Vary", any ? "Access-Control-Request-Headers" : "Origin, Access-Control-Request-Headers");
+		reply_header(r, "Vary",
+		             any ? "Access-Control-Request-Headers" : "Origin, Access-Control-Request-Headers");
 	} else if (!any) {
 		reply_header(r, "Vary", "Origin");
 	}
@@ -98,14 +99,14 @@ static void audit_guard(struct request *r, const struct target *t, bool permitte
 		reason = "missing_permission";
 	else if (v != SCOPE_ALLOWED)
 		reason = scope_reason(v);
-	audit_add(r, &(struct audit){.action = r->route->action,
-				     .outcome = allowed ? "allowed" : "denied",
-				     .reason = reason,
-				     .target = *t,
-				     .details = details(r, "requiredPermission", J_STR,
-							permission_name(r->route->permission), "resourceScope", J_REF,
-							target_object(r, t), "resourceScopeDecision", J_STR,
-							scope_reason(v), "roles", J_REF, r->who.roles, NULL)});
+	audit_add(
+	    r, &(struct audit){.action = r->route->action,
+	                       .outcome = allowed ? "allowed" : "denied",
+	                       .reason = reason,
+	                       .target = *t,
+	                       .details = details(r, "requiredPermission", J_STR, permission_name(r->route->permission),
+	                                          "resourceScope", J_REF, target_object(r, t), "resourceScopeDecision",
+	                                          J_STR, scope_reason(v), "roles", J_REF, r->who.roles, NULL)});
 }
 
 static void refuse(struct request *r, int code, const char *text)
@@ -259,7 +260,8 @@ static void finish(struct request *r)
 	if (r->rollback)
 		store_rollback(r->store);
 	wrote = store_dirty(r->store);
-	durable = wrote || r->audit_denied || strcmp(config_str(r->config, CFG_AUDIT_READS), "strict") == 0 || (!only_reads(r) && (r->route == NULL || !r->route->telemetry));
+	durable = wrote || r->audit_denied || strcmp(config_str(r->config, CFG_AUDIT_READS), "strict") == 0 ||
+	          (!only_reads(r) && (r->route == NULL || !r->route->telemetry));
 	s = store_commit(r->store, r->audit, durable);
 	if (s == ST_OK)
 		return;

@@ -108,12 +108,22 @@ static const char *reason_phrase(int code)
 	static const struct {
 		int code;
 		const char *text;
-	} known[] = {{200, "OK"},	      {201, "Created"},	     {202, "Accepted"},
-		     {204, "No Content"},     {302, "Found"},	     {400, "Bad Request"},
-		     {401, "Unauthorized"},   {403, "Forbidden"},    {404, "Not Found"},
-		     {409, "Conflict"},	      {413, "Payload Too Large"}, {429, "Too Many Requests"},
-		     {500, "Internal Server Error"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
-		     {507, "Insufficient Storage"}};
+	} known[] = {{200, "OK"},
+	             {201, "Created"},
+	             {202, "Accepted"},
+	             {204, "No Content"},
+	             {302, "Found"},
+	             {400, "Bad Request"},
+	             {401, "Unauthorized"},
+	             {403, "Forbidden"},
+	             {404, "Not Found"},
+	             {409, "Conflict"},
+	             {413, "Payload Too Large"},
+	             {429, "Too Many Requests"},
+	             {500, "Internal Server Error"},
+	             {502, "Bad Gateway"},
+	             {503, "Service Unavailable"},
+	             {507, "Insufficient Storage"}};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (known[i].code == code)
@@ -207,7 +217,7 @@ static void drain(FCGX_Request *fcgi)
 }
 
 enum gateway_result gateway_serve(struct app *app, FCGX_Request *fcgi, bool stream_process,
-				  struct gateway_stream **stream)
+                                  struct gateway_stream **stream)
 {
 	const char *path;
 	struct request *r;

@@ -10,7 +10,7 @@
 #include <fcgiapp.h>
 
 enum gateway_result {
-	GATEWAY_DONE,	/* answered; the caller finishes the FastCGI request */
+	GATEWAY_DONE,   /* answered; the caller finishes the FastCGI request */
 	GATEWAY_STREAM, /* response headers are out; go on with gateway_stream_tick once a second */
 };
 
@@ -23,7 +23,7 @@ struct gateway_stream;
  * route answers 503.
  */
 enum gateway_result gateway_serve(struct app *app, FCGX_Request *fcgi, bool stream_process,
-				  struct gateway_stream **stream);
+                                  struct gateway_stream **stream);
 
 /*
  * Computes the next piece of a stream. Needs app->store, so the caller holds its lock; the bytes are in *data (owned
@@ -31,7 +31,9 @@ enum gateway_result gateway_serve(struct app *app, FCGX_Request *fcgi, bool stre
  */
 bool gateway_stream_next(struct app *app, struct gateway_stream *stream, const char **data, size_t *n);
 
-/* Writes bytes to the client and flushes; no store involved, call it without the lock. False when the client is gone. */
+/*
+ * Writes bytes to the client and flushes; no store involved, call it without the lock. False when the client is gone.
+ */
 bool gateway_stream_write(FCGX_Request *fcgi, const char *data, size_t n);
 
 /* Frees the stream and its arena. */

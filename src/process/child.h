@@ -1,7 +1,7 @@
 /*
- * What the child processes (workers, login, stream, runner) have in common. A child blocks all signals for its whole life and
- * looks for orders only between two pieces of work, so a request in flight is never disturbed:
- * SIGTERM = drain (also sent by the kernel when the master dies), SIGUSR1 = retire.
+ * What the child processes (workers, login, stream, runner) have in common. A child blocks all signals for its whole
+ * life and looks for orders only between two pieces of work, so a request in flight is never disturbed: SIGTERM = drain
+ * (also sent by the kernel when the master dies), SIGUSR1 = retire.
  */
 #ifndef RAKKR_PROCESS_CHILD_H
 #define RAKKR_PROCESS_CHILD_H

@@ -32,7 +32,8 @@ struct children {
 	void *arg;
 };
 
-/* Adds the children of a generation: RAKKR_WORKERS workers, login, stream, runner; they start at the next children_start(). */
+/* Adds the children of a generation: RAKKR_WORKERS workers, login, stream, runner; they start at the next
+ * children_start(). */
 void children_add(struct children *c, const struct config *config, unsigned generation);
 
 /* Starts every child that is due. */

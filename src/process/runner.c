@@ -40,7 +40,8 @@ struct runner {
 	status retention_status;
 	status orphans_status;
 	status states_status;
-	status spool_status, beats_status, lifecycle_status, lease_status; /* of the last pass: a lasting failure is logged once */
+	status spool_status, beats_status, lifecycle_status,
+	    lease_status; /* of the last pass: a lasting failure is logged once */
 };
 
 /* Once at the start, and again until it worked if the database was away then. */

@@ -1,4 +1,6 @@
-/* Sign-ins at an OpenID provider that nobody came back from: their secrets do not stay where no other sign-in follows. */
+/*
+ * Sign-ins at an OpenID provider that nobody came back from: their secrets do not stay where no other sign-in follows.
+ */
 #ifndef RAKKR_RUNNER_OIDC_STATES_H
 #define RAKKR_RUNNER_OIDC_STATES_H
 

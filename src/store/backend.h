@@ -24,13 +24,13 @@ struct backend {
 	void (*hint)(void *b, const struct model *m, const char *id); /* may be NULL */
 	status (*list)(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
 	status (*count_by)(void *b, const void *ctx, const struct model *m, const struct query *q, const char *field,
-			   json_object **out);
+	                   json_object **out);
 	/* several fields at once; may be NULL */
 	status (*counts)(void *b, const void *ctx, const struct model *m, const struct query *q,
-			 const char *const *fields, size_t n, json_object **out);
+	                 const char *const *fields, size_t n, json_object **out);
 	status (*insert)(void *b, const void *ctx, const struct model *m, json_object *doc, json_object **stored);
 	status (*update)(void *b, const void *ctx, const struct model *m, const struct query *q, json_object *patch,
-			 struct page *out, json_object **before);
+	                 struct page *out, json_object **before);
 	status (*remove)(void *b, const void *ctx, const struct model *m, const struct query *q, struct page *out);
 	status (*lock)(void *b, const char *name);
 	status (*session_find)(void *b, const void *ctx, const char *hash, int64_t now_ms, json_object **out);
@@ -38,19 +38,19 @@ struct backend {
 	status (*session_revoke)(void *b, const char *hash, int64_t now_ms);
 	status (*sessions_revoke_user)(void *b, const char *user_id, int64_t now_ms);
 	status (*access_write)(void *b, const void *ctx, const char *user_id, json_object *roles, json_object *grants,
-			       json_object *groups);
+	                       json_object *groups);
 	status (*user_create)(void *b, const void *ctx, json_object *doc, json_object **stored);
 	status (*policies_replace)(void *b, const void *ctx, json_object *policies, const char *created_by);
 	status (*expand)(void *b, const void *ctx, const char *type, const char *id, struct targets *t);
 	status (*credential_find)(void *b, const void *ctx, const char *hash, int64_t now_ms, json_object **out);
 	status (*node_enroll)(void *b, const void *ctx, json_object *node, json_object *credential,
-			      json_object **stored);
+	                      json_object **stored);
 	status (*node_heartbeat)(void *b, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
-				 json_object **before, json_object **after);
+	                         json_object **before, json_object **after);
 	status (*interface_update)(void *b, const void *ctx, const char *node_id, const char *interface_id,
-				   json_object *patch, int64_t now_ms, json_object **after);
+	                           json_object *patch, int64_t now_ms, json_object **after);
 	status (*credential_rotate)(void *b, const void *ctx, const char *node_id, json_object *credential,
-				    int64_t now_ms);
+	                            int64_t now_ms);
 	status (*health_sync)(void *b, const void *ctx, const char *recording_id, json_object **doc);
 	status (*commit)(void *b, json_object *events, bool durable);
 	void (*rollback)(void *b);
@@ -62,7 +62,8 @@ struct backend {
 	/* metrics.h */
 	status (*metrics)(void *b, const void *ctx, const struct metrics_question *q, json_object *out[]);
 	status (*metrics_recordings)(void *b, const struct row_scope *scope, int passes,
-				     bool (*each)(void *state, int pass, const struct metrics_recording *r), void *state);
+	                             bool (*each)(void *state, int pass, const struct metrics_recording *r),
+	                             void *state);
 };
 
 extern const struct backend backend_pg;

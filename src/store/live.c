@@ -72,8 +72,8 @@ struct live {
 	struct credential_slot *credential_slots;
 	struct listen_slot *listen_slots;
 	struct attempt_slot *attempt_slots;
-	char *frames; /* LIVE_FRAME_MAX each */
-	char *chunks; /* LIVE_CHUNK_MAX each */
+	char *frames;    /* LIVE_FRAME_MAX each */
+	char *chunks;    /* LIVE_CHUNK_MAX each */
 	char *histories; /* LIVE_HISTORY_MAX each */
 	pthread_mutex_t waiting;
 	struct recall *answers, *sessions; /* mappings of their own */
@@ -94,7 +94,8 @@ static size_t live_carve(char *base, uint32_t max_nodes)
 	live_table_carve(&l->listens, LISTEN_SESSIONS, base, &at);
 	live_table_carve(&l->attempts, ATTEMPT_KEYS, base, &at);
 	l->node_slots = live_reserve(base, &at, max_nodes * sizeof *l->node_slots);
-	l->credential_slots = live_reserve(base, &at, (size_t)max_nodes * CREDENTIALS_PER_NODE * sizeof *l->credential_slots);
+	l->credential_slots =
+	    live_reserve(base, &at, (size_t)max_nodes * CREDENTIALS_PER_NODE * sizeof *l->credential_slots);
 	l->listen_slots = live_reserve(base, &at, LISTEN_SESSIONS * sizeof *l->listen_slots);
 	l->attempt_slots = live_reserve(base, &at, ATTEMPT_KEYS * sizeof *l->attempt_slots);
 	l->frames = live_reserve(base, &at, (size_t)max_nodes * LIVE_FRAME_MAX);

@@ -68,8 +68,9 @@ bool live_credential_get(struct live *l, const char *token_hash, char node_id[16
 void live_credential_forget_node(struct live *l, const char *node_id);
 
 /*
- * Attempts (sign-ins, ...) under a key, in windows of window_ms that begin with the first: 0 = counted, fewer than limit
- * were there before; else not counted, and the milliseconds until the window ends. The 16384 keys used last are kept.
+ * Attempts (sign-ins, ...) under a key, in windows of window_ms that begin with the first: 0 = counted, fewer than
+ * limit were there before; else not counted, and the milliseconds until the window ends. The 16384 keys used last are
+ * kept.
  */
 int64_t live_attempt(struct live *l, const char *key, int64_t limit, int64_t window_ms);
 /* One attempt less; all attempts of key forgotten. */
@@ -85,10 +86,10 @@ int64_t live_cost(const struct live *l, enum live_cost kind); /* 0 = none was ch
 enum live_counter {
 	LIVE_REQUESTS,
 	LIVE_SPOOLED,
-	LIVE_DATABASE_DOWN,	  /* 1 while the database cannot be used, else 0 (rakkr_database_unavailable) */
+	LIVE_DATABASE_DOWN,       /* 1 while the database cannot be used, else 0 (rakkr_database_unavailable) */
 	LIVE_DATABASE_DOWN_SINCE, /* wall clock, ms; the last time it became 1 */
-	LIVE_DATABASE_TOLD,	  /* wall clock, ms; the last time that was logged */
-	LIVE_DEGRADED,		  /* requests answered from what was last known */
+	LIVE_DATABASE_TOLD,       /* wall clock, ms; the last time that was logged */
+	LIVE_DEGRADED,            /* requests answered from what was last known */
 	LIVE_COUNTERS
 };
 void live_count(struct live *l, enum live_counter c, int64_t delta);

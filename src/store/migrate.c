@@ -134,7 +134,8 @@ static bool load_files(struct run *r)
 	free(found);
 	for (size_t i = 0; good && i < r->file_count; i++)
 		if (i == 0 ? r->files[i].version != BASE_VERSION : r->files[i].version <= r->files[i - 1].version) {
-			fprintf(r->out, "%s: the SQL files do not each have a number of their own, from 1 on\n", r->dir);
+			fprintf(r->out, "%s: the SQL files do not each have a number of their own, from 1 on\n",
+			        r->dir);
 			good = false;
 		}
 	return good;
@@ -214,8 +215,7 @@ enum migrate_state migrate_inspect(PGconn *db, const struct facts *facts, FILE *
 	return state;
 }
 
-/* ---- the tables of the existing controller ------------------------------------------------------------------------
- */
+/* ---- the tables of the existing controller ----------------------------------------------------------------------- */
 
 static bool record_step(struct run *r, const struct catalog_step *s)
 {
@@ -398,8 +398,9 @@ static void settle_search(struct run *r)
 {
 	PGresult *p = PQexec(r->db, "SELECT rakkr_fcgi.index_texts()");
 	if (PQresultStatus(p) != PGRES_TUPLES_OK || strcmp(PQgetvalue(p, 0, 0), "t") != 0)
-		fprintf(r->out, "note: without the extension pg_trgm, which this role cannot create, searches of a large "
-		                "library are slow\n");
+		fprintf(r->out,
+		        "note: without the extension pg_trgm, which this role cannot create, searches of a large "
+		        "library are slow\n");
 	PQclear(p);
 }
 

@@ -7,15 +7,15 @@
 enum query_op {
 	Q_EQ,
 	Q_NE,
-	Q_IN,		/* value is one of values */
+	Q_IN, /* value is one of values */
 	Q_NOT_IN,
 	Q_LT,
 	Q_LE,
 	Q_GT,
 	Q_GE,
-	Q_CONTAINS,	/* case-insensitive substring; % _ \ are literal (D-102) */
-	Q_HAS_CI,	/* M_TEXTS holds an element equal without case */
-	Q_ABSENT,	/* null */
+	Q_CONTAINS, /* case-insensitive substring; % _ \ are literal (D-102) */
+	Q_HAS_CI,   /* M_TEXTS holds an element equal without case */
+	Q_ABSENT,   /* null */
 	Q_PRESENT,
 };
 
@@ -62,20 +62,20 @@ struct query {
 	struct {
 		const char *field;
 		bool desc;
-	} sort[3];	   /* sort_count 0 = the model's order; text by root collation */
+	} sort[3]; /* sort_count 0 = the model's order; text by root collation */
 	size_t sort_count;
-	int64_t limit;	   /* -1 = all */
+	int64_t limit; /* -1 = all */
 	int64_t offset;
-	bool want_total;   /* page.total = matching rows before limit and offset */
-	bool lock;	   /* lock the returned rows until the end of the unit of work */
-	bool skip_locked;  /* with lock or in an update: rows locked by others are skipped */
+	bool want_total;               /* page.total = matching rows before limit and offset */
+	bool lock;                     /* lock the returned rows until the end of the unit of work */
+	bool skip_locked;              /* with lock or in an update: rows locked by others are skipped */
 	const struct row_scope *scope; /* NULL = no restriction; models recordings and jobs only */
 };
 
 struct page {
 	json_object *docs; /* array, owned by the call's ctx */
 	size_t count;
-	int64_t total;	   /* -1 unless want_total */
+	int64_t total; /* -1 unless want_total */
 };
 
 /* Starts a query: everything, model order, no limit. */

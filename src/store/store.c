@@ -93,13 +93,14 @@ status store_list(struct store *s, const void *ctx, const struct model *m, const
 	return s->ops->list(s->b, ctx, m, q, out);
 }
 
-status store_count_by(struct store *s, const void *ctx, const struct model *m, const struct query *q, const char *field, json_object **out)
+status store_count_by(struct store *s, const void *ctx, const struct model *m, const struct query *q, const char *field,
+                      json_object **out)
 {
 	return s->ops->count_by(s->b, ctx, m, q, field, out);
 }
 
 status store_counts(struct store *s, const void *ctx, const struct model *m, const struct query *q,
-		    const char *const *fields, size_t n, json_object **out)
+                    const char *const *fields, size_t n, json_object **out)
 {
 	if (s->ops->counts != NULL)
 		return s->ops->counts(s->b, ctx, m, q, fields, n, out);
@@ -113,7 +114,8 @@ status store_insert(struct store *s, const void *ctx, const struct model *m, jso
 	return s->ops->insert(s->b, ctx, m, doc, stored);
 }
 
-status store_update(struct store *s, const void *ctx, const struct model *m, const struct query *q, json_object *patch, struct page *out, json_object **before)
+status store_update(struct store *s, const void *ctx, const struct model *m, const struct query *q, json_object *patch,
+                    struct page *out, json_object **before)
 {
 	return s->ops->update(s->b, ctx, m, q, patch, out, before);
 }
@@ -133,7 +135,8 @@ status store_session_find(struct store *s, const void *ctx, const char *token_ha
 	return s->ops->session_find(s->b, ctx, token_hash, now_ms, out);
 }
 
-status store_session_create(struct store *s, const void *ctx, json_object *user, json_object *session, const char **session_id)
+status store_session_create(struct store *s, const void *ctx, json_object *user, json_object *session,
+                            const char **session_id)
 {
 	return s->ops->session_create(s->b, ctx, user, session, session_id);
 }
@@ -148,7 +151,8 @@ status store_sessions_revoke_user(struct store *s, const char *user_id, int64_t 
 	return s->ops->sessions_revoke_user(s->b, user_id, now_ms);
 }
 
-status store_access_write(struct store *s, const void *ctx, const char *user_id, json_object *roles, json_object *grants, json_object *groups)
+status store_access_write(struct store *s, const void *ctx, const char *user_id, json_object *roles,
+                          json_object *grants, json_object *groups)
 {
 	return s->ops->access_write(s->b, ctx, user_id, roles, grants, groups);
 }
@@ -168,27 +172,32 @@ status store_expand(struct store *s, const void *ctx, const char *type, const ch
 	return s->ops->expand(s->b, ctx, type, id, t);
 }
 
-status store_credential_find(struct store *s, const void *ctx, const char *token_hash, int64_t now_ms, json_object **out)
+status store_credential_find(struct store *s, const void *ctx, const char *token_hash, int64_t now_ms,
+                             json_object **out)
 {
 	return s->ops->credential_find(s->b, ctx, token_hash, now_ms, out);
 }
 
-status store_node_enroll(struct store *s, const void *ctx, json_object *node, json_object *credential, json_object **stored)
+status store_node_enroll(struct store *s, const void *ctx, json_object *node, json_object *credential,
+                         json_object **stored)
 {
 	return s->ops->node_enroll(s->b, ctx, node, credential, stored);
 }
 
-status store_node_heartbeat(struct store *s, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms, json_object **before, json_object **after)
+status store_node_heartbeat(struct store *s, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
+                            json_object **before, json_object **after)
 {
 	return s->ops->node_heartbeat(s->b, ctx, node_id, beat, now_ms, before, after);
 }
 
-status store_interface_update(struct store *s, const void *ctx, const char *node_id, const char *interface_id, json_object *patch, int64_t now_ms, json_object **after)
+status store_interface_update(struct store *s, const void *ctx, const char *node_id, const char *interface_id,
+                              json_object *patch, int64_t now_ms, json_object **after)
 {
 	return s->ops->interface_update(s->b, ctx, node_id, interface_id, patch, now_ms, after);
 }
 
-status store_credential_rotate(struct store *s, const void *ctx, const char *node_id, json_object *credential, int64_t now_ms)
+status store_credential_rotate(struct store *s, const void *ctx, const char *node_id, json_object *credential,
+                               int64_t now_ms)
 {
 	return s->ops->credential_rotate(s->b, ctx, node_id, credential, now_ms);
 }
@@ -229,13 +238,13 @@ bool store_runner_lock(struct store *s)
 }
 
 status store_metrics(struct store *s, const void *ctx, const struct metrics_question *q,
-		     json_object *out[METRICS_TALLIES])
+                     json_object *out[METRICS_TALLIES])
 {
 	return s->ops->metrics(s->b, ctx, q, out);
 }
 
 status store_metrics_recordings(struct store *s, const struct row_scope *scope, int passes, metrics_recording_fn each,
-				void *state)
+                                void *state)
 {
 	return s->ops->metrics_recordings(s->b, scope, passes, each, state);
 }

@@ -50,7 +50,6 @@ void store_degrade_note(struct store *s);
 /* True if something was so answered since store_degrade_begin(). *age_ms: of the oldest answer used. */
 bool store_degraded(const struct store *s, int64_t *age_ms);
 
-
 /* ST_OK when usable now; bounded to about 3 s (readiness, D-73). *reason gets a short text when not. */
 status store_ping(struct store *s, const char **reason);
 
@@ -78,11 +77,11 @@ status store_list(struct store *s, const void *ctx, const struct model *m, const
 
 /* Number of documents by value of a field (contract facets, status counts): array of {"value","count"}, unordered. */
 status store_count_by(struct store *s, const void *ctx, const struct model *m, const struct query *q, const char *field,
-		      json_object **out);
+                      json_object **out);
 
 /* The same for n fields at once; out[i] belongs to fields[i]. */
 status store_counts(struct store *s, const void *ctx, const struct model *m, const struct query *q,
-		    const char *const *fields, size_t n, json_object **out);
+                    const char *const *fields, size_t n, json_object **out);
 
 /*
  * Inserts doc. ST_CONFLICT if the id exists (nothing changes). Text longer than a column is ST_INVALID.
@@ -97,7 +96,7 @@ status store_insert(struct store *s, const void *ctx, const struct model *m, jso
  * before (may be NULL): the documents as they were, in the same order.
  */
 status store_update(struct store *s, const void *ctx, const struct model *m, const struct query *q, json_object *patch,
-		    struct page *out, json_object **before);
+                    struct page *out, json_object **before);
 
 /* Removes every document that q matches; out->docs are the removed ones. */
 status store_remove(struct store *s, const void *ctx, const struct model *m, const struct query *q, struct page *out);
@@ -109,27 +108,28 @@ status store_lock(struct store *s, const char *name);
 
 /*
  * The session of a token hash: not revoked, not expired at now_ms, user not disabled; ST_NOT_FOUND otherwise.
- * *out = {"sessionId","user":{id,email,name,provider,roles[],groups[{id,name}],resourceGrants[{resourceType,resourceId}]},
- *         "roleRows":bool, "policiesStored":bool, "policies":[{effect,resourceType,resourceId}] (subject matches the user)}
- * Notes last use (throttled, never fails the call).
+ * *out =
+ * {"sessionId","user":{id,email,name,provider,roles[],groups[{id,name}],resourceGrants[{resourceType,resourceId}]},
+ *         "roleRows":bool, "policiesStored":bool, "policies":[{effect,resourceType,resourceId}] (subject matches the
+ * user)} Notes last use (throttled, never fails the call).
  */
 status store_session_find(struct store *s, const void *ctx, const char *token_hash, int64_t now_ms, json_object **out);
 
 /*
  * Login: creates the user row when user.id has none ({id,email,name,provider,passwordHash?}), then the session
- * {tokenHash,userId,expiresAt,ipAddress?,userAgent?}. groups/grants of user are inserted if missing. *session_id: row id.
+ * {tokenHash,userId,expiresAt,ipAddress?,userAgent?}. groups/grants of user are inserted if missing. *session_id: row
+ * id.
  */
 status store_session_create(struct store *s, const void *ctx, json_object *user, json_object *session,
-			    const char **session_id);
+                            const char **session_id);
 
 /* Revokes one session by hash, or all of a user. */
 status store_session_revoke(struct store *s, const char *token_hash, int64_t now_ms);
 status store_sessions_revoke_user(struct store *s, const char *user_id, int64_t now_ms);
 
-
 /* Replaces roles, grants and groups of a user row in one step (contract 07 2.3 write access). ST_NOT_FOUND: no row. */
 status store_access_write(struct store *s, const void *ctx, const char *user_id, json_object *roles,
-			  json_object *grants, json_object *groups);
+                          json_object *grants, json_object *groups);
 
 /* Inserts a user with roles, grants, groups; ST_CONFLICT if the e-mail is taken. doc has passwordHash. */
 status store_user_create(struct store *s, const void *ctx, json_object *doc, json_object **stored);
@@ -146,32 +146,32 @@ status store_expand(struct store *s, const void *ctx, const char *type, const ch
 
 /* Node credential by token hash, unrevoked: {"id","nodeId"}; ST_NOT_FOUND. Notes last use (throttled). */
 status store_credential_find(struct store *s, const void *ctx, const char *token_hash, int64_t now_ms,
-			     json_object **out);
+                             json_object **out);
 
 /*
  * Enrolls in one step: node document (with interfaces and channels, ids given), credential {id,nodeId,tokenHash,
  * tokenPrefix,createdAt,createdByUserId?}. *node is the record as it reads back.
  */
 status store_node_enroll(struct store *s, const void *ctx, json_object *node, json_object *credential,
-			 json_object **stored);
+                         json_object **stored);
 
 /*
  * Heartbeat: beat {agentVersion,hostname,ipAddresses[],status,runtime?}; last seen = now_ms. Only these fields change
  * (D-23). ST_NOT_FOUND: no such node. *before and *after are full node documents (stored status, no liveness).
  */
 status store_node_heartbeat(struct store *s, const void *ctx, const char *node_id, json_object *beat, int64_t now_ms,
-			    json_object **before, json_object **after);
+                            json_object **before, json_object **after);
 
 /*
  * Interface edit: patch as store_update plus "channels" [{index,alias}] that rename existing channels.
  * ST_NOT_FOUND: the node has no such interface. *after is the whole node.
  */
 status store_interface_update(struct store *s, const void *ctx, const char *node_id, const char *interface_id,
-			      json_object *patch, int64_t now_ms, json_object **after);
+                              json_object *patch, int64_t now_ms, json_object **after);
 
 /* Rotation: locks the node, revokes all its credentials, inserts the new one. ST_NOT_FOUND: no such node. */
 status store_credential_rotate(struct store *s, const void *ctx, const char *node_id, json_object *credential,
-			       int64_t now_ms);
+                               int64_t now_ms);
 
 /* ---- recordings -------------------------------------------------------------------------------------------------- */
 

@@ -60,7 +60,8 @@ int64_t cache_size(struct cache_sizes *c, const char *cache_path);
 /* Removes the file of a cachePath; one that is gone already is fine (*removed false). False with *reason set. */
 bool cache_remove(const void *ctx, const char *root, const char *cache_path, bool *removed, const char **reason);
 
-/* Where the bytes of an upload come from: fills buf, returns their number, 0 at the end, -1 when the sender broke off.
+/*
+ * Where the bytes of an upload come from: fills buf, returns their number, 0 at the end, -1 when the sender broke off.
  */
 struct cache_reader {
 	long (*read)(void *arg, void *buf, size_t n);

@@ -1,4 +1,5 @@
-/* Names: where a recording's file lies in the cache, and how it is called when it leaves (contract 03 3.13.2-3.13.4).
+/*
+ * Names: where a recording's file lies in the cache, and how it is called when it leaves (contract 03 3.13.2-3.13.4).
  */
 #include "transfer/cache.h"
 

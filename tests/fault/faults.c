@@ -108,7 +108,7 @@ static void *write_on(void *arg)
 			w->acknowledgements++;
 		}
 		r = post(fmt("%s/heartbeat", w->node.path), w->node.token,
-			 "{\"agentVersion\":\"0.1.0\",\"hostname\":\"h%d\",\"ipAddresses\":[]}", w->tried);
+		         "{\"agentVersion\":\"0.1.0\",\"hostname\":\"h%d\",\"ipAddresses\":[]}", w->tried);
 		w->beats++;
 		/* a killed worker may cost the request in flight; nothing else may fail a heartbeat */
 		if (r.status != 202)
@@ -138,8 +138,8 @@ static int64_t stored_updates(const struct node *n)
 
 	if (on_postgres())
 		return atoll(sql("SELECT count(*) FROM audit_events WHERE action = 'nodes.update.succeeded'"
-				 " AND target_id = '%s'",
-				 n->id));
+		                 " AND target_id = '%s'",
+		                 n->id));
 	r = get(fmt("/api/v1/audit-events?action=nodes.update.succeeded&target=%s&limit=500", n->id), admin());
 	must(r, 200);
 	return (int64_t)j_count(r.json, "data");
@@ -183,7 +183,7 @@ static int load_check(struct load *l)
 		lost_beats += w->lost_beats;
 	}
 	fprintf(stderr, "acknowledged %d, missing %d, audit events missing %d, heartbeats %d, not answered 202: %d\n",
-		acknowledged, missing, missing_audit, beats, lost_beats);
+	        acknowledged, missing, missing_audit, beats, lost_beats);
 	cr_expect_eq(missing, 0, "%d acknowledged writes are missing", missing);
 	cr_expect_eq(missing_audit, 0, "%d audit events are missing", missing_audit);
 	cr_expect_gt(acknowledged, 10, "the load did nothing");
@@ -263,11 +263,11 @@ static void *upload(void *arg)
 {
 	struct upload *u = arg;
 	const char *headers[] = {"Content-Type: audio/wav", fmt("x-rakkr-recording-job-id: %s", u->take->job_id),
-				 "x-rakkr-file-name: a.wav", NULL};
+	                         "x-rakkr-file-name: a.wav", NULL};
 
 	u->status = http("PUT", fmt("%s/cache-file", u->take->recording_path), u->node->token, headers, u->file.data,
-			 u->file.len)
-			.status;
+	                 u->file.len)
+	                .status;
 	return NULL;
 }
 
@@ -374,7 +374,7 @@ static void server_do(PGconn *c, const char *statement)
 	PGresult *r = PQexec(c, statement);
 
 	cr_assert(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", statement,
-		  PQerrorMessage(c));
+	          PQerrorMessage(c));
 	PQclear(r);
 }
 

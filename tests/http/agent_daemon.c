@@ -504,7 +504,8 @@ Test(agent_daemon, capture_device_recovered)
 	expect_end(&t, "completed", "cached");
 }
 
-/* control-plane-failure, status-poll-failure, channel-map-failure, recorder-cache-track-failure, both disk recoveries
+/*
+ * control-plane-failure, status-poll-failure, channel-map-failure, recorder-cache-track-failure, both disk recoveries
  */
 static const struct {
 	const char *type, *severity, *details;

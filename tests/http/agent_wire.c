@@ -62,8 +62,7 @@ struct response agent_post_json(const struct node *n, const char *path, const ch
 	                  strlen(json));
 }
 
-/* ---- the strict decoder: what JSON libraries forgive --------------------------------------------------------------
- */
+/* ---- the strict decoder: what JSON libraries forgive ------------------------------------------------------------- */
 
 /* Finds a key that an object has twice. The text is JSON already. */
 static const char *skip_string(const char *at)

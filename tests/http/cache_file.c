@@ -1,4 +1,5 @@
-/* The upload of a recording's file over HTTP: who may, what is checked, what becomes of it (contract 03 3.13 to 3.15).
+/*
+ * The upload of a recording's file over HTTP: who may, what is checked, what becomes of it (contract 03 3.13 to 3.15).
  */
 #include "http/harness.h"
 

@@ -1,4 +1,5 @@
-/* What happens before any handler: paths and methods, CORS, header sizes, tokens (contract 01 2.1, 2.2, 8, 10; 02 5).
+/*
+ * What happens before any handler: paths and methods, CORS, header sizes, tokens (contract 01 2.1, 2.2, 8, 10; 02 5).
  */
 #include "http/harness.h"
 

@@ -1,4 +1,5 @@
-/* The built-in administrator, and rules that come from the environment (contract 01 3.2, 6, 12.6, 16 T3, T25; 09 D-47).
+/*
+ * The built-in administrator, and rules that come from the environment (contract 01 3.2, 6, 12.6, 16 T3, T25; 09 D-47).
  */
 #include "http/harness.h"
 #include "http/oidc_provider.h"

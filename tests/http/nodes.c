@@ -110,7 +110,8 @@ Test(nodes, every_route_needs_its_permission)
 		struct response r = http(routes[i].method, path, auditor.token, NULL, NULL, 0);
 
 		expect_refusal(&r, 403, "Forbidden");
-		expect_event(audit_of(routes[i].action, path, "denied", "missing_permission"), "denied", "missing_permission");
+		expect_event(audit_of(routes[i].action, path, "denied", "missing_permission"), "denied",
+		             "missing_permission");
 	}
 }
 

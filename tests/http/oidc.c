@@ -751,7 +751,8 @@ Test(oidc_special, a_provider_without_tls_is_refused)
 	cr_expect_eq(provider_asked(DISCOVERY), 0);
 }
 
-/* The instance is its own provider: nginx serves the document from the console's folder, with a certificate of its own.
+/*
+ * The instance is its own provider: nginx serves the document from the console's folder, with a certificate of its own.
  */
 static void publish_document(void)
 {

@@ -30,12 +30,12 @@ const char *provider_form(void);
 /* The answer of the token endpoint to this code; NULL body = {"access_token", "id_token", "token_type"} with token. */
 void provider_code(const char *code, const char *token, struct says s);
 
-/* ---- tokens: everything is signed as the test wants it -------------------------------------------------------------
- */
+/* ---- tokens: everything is signed as the test wants it ----------------------------------------------------------- */
 
 enum key { KEY_RSA, KEY_EC, KEY_STRANGER /* RSA, never published */, KEY_NEXT /* RSA, after provider_rotate() */ };
 
-/* A compact token. header: further members as JSON object text, or NULL; the kid is that of the key unless it is there.
+/*
+ * A compact token. header: further members as JSON object text, or NULL; the kid is that of the key unless it is there.
  */
 const char *token_sign(enum key k, const char *alg, const char *header, json_object *claims);
 /* The same without a signature, or with an HMAC whose secret is the public key: what must never be taken. */

@@ -13,7 +13,9 @@ bool is_degraded(const struct response *r);
 /* As before: many requests in a row, so that every worker has answered some of them. For wait_until(). */
 bool back_to_normal(void *arg);
 
-/* Expects refused writes, reads from memory and signs of life to be quick, many of them from several clients at once. */
+/*
+ * Expects refused writes, reads from memory and signs of life to be quick, many of them from several clients at once.
+ */
 void expect_pace(const struct node *n, const char *when);
 
 #endif

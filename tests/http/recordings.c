@@ -1,4 +1,5 @@
-/* The recording library over HTTP: start, list, facets, detail, edit, delete, exports, files (contract 03 3.3 to 3.9).
+/*
+ * The recording library over HTTP: start, list, facets, detail, edit, delete, exports, files (contract 03 3.3 to 3.9).
  */
 #include "http/harness.h"
 

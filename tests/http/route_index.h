@@ -23,7 +23,7 @@ enum index_target {
 struct index_row {
 	int number;
 	const char *method, *path;
-	char auth; /* U user, N node credential, P public, S reads the session itself, D dual */
+	char auth;              /* U user, N node credential, P public, S reads the session itself, D dual */
 	const char *permission; /* a label only for N and D; NULL for P and S */
 	const char *action;     /* M(action); prefix of the events for N, D, P, S */
 	enum index_target target;

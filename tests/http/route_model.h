@@ -42,7 +42,8 @@ static bool role_has(int role, const char *permission)
 
 /* ---- what is there ----------------------------------------------------------------------------------------------- */
 
-/* A node in a room and a site of its own, a recording on it with its job, and a schedule for it (once they are served).
+/*
+ * A node in a room and a site of its own, a recording on it with its job, and a schedule for it (once they are served).
  */
 struct stage {
 	struct node node;

@@ -440,7 +440,8 @@ static void policies_decide(const struct user *u)
 	must(get(path_of(u, ""), admin()), 200);
 }
 
-/* 09 15.1: rules by e-mail outlive the account, and apply to the next one with that address; its deletion names them.
+/*
+ * 09 15.1: rules by e-mail outlive the account, and apply to the next one with that address; its deletion names them.
  */
 static void policies_outlive_their_user(void)
 {

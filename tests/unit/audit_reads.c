@@ -1,4 +1,5 @@
-/* When the audit event of an allowed read reaches the disk: within a second, or with RAKKR_AUDIT_READS=strict before.
+/*
+ * When the audit event of an allowed read reaches the disk: within a second, or with RAKKR_AUDIT_READS=strict before.
  */
 #include "unit/store_samples.h"
 

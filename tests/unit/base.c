@@ -31,9 +31,10 @@ Test(base, utf8_is_checked)
 		const char *bytes;
 		bool valid;
 	} cases[] = {
-	    {"plain", true},	       {"\xc3\xa9", true},	       {"\xf0\x9f\x8e\x99", true}, {"\xc0\x80", false},
-	    {"\xed\xa0\x80", false},   {"\xf4\x90\x80\x80", false},    {"\xe2\x82", false},	   {"\xff", false},
-	    {"\xe0\x80\x80", false},   {"a\x80", false},
+	    {"plain", true},     {"\xc3\xa9", true},      {"\xf0\x9f\x8e\x99", true},
+	    {"\xc0\x80", false}, {"\xed\xa0\x80", false}, {"\xf4\x90\x80\x80", false},
+	    {"\xe2\x82", false}, {"\xff", false},         {"\xe0\x80\x80", false},
+	    {"a\x80", false},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -66,7 +67,10 @@ Test(base, cut_keeps_characters_whole)
 
 Test(base, case_folding_is_unicode)
 {
-	cr_assert(text_contains_ci("Sitzung \"\xc3\x96" "ffentlich\"", "\xc3\xb6" "FF"));
+	cr_assert(text_contains_ci("Sitzung \"\xc3\x96"
+	                           "ffentlich\"",
+	                           "\xc3\xb6"
+	                           "FF"));
 	cr_assert(text_contains_ci("anything", ""));
 	cr_assert(!text_contains_ci("a_b", "a%b"));
 	cr_assert(text_equal_ci("\xc3\x89t\xc3\xa9", "\xc3\xa9T\xc3\x89"));
@@ -75,8 +79,9 @@ Test(base, case_folding_is_unicode)
 Test(base, collation_is_the_contracts_order)
 {
 	/* contract 07 0, "Locale sort" */
-	static const char *const sorted[] = {" z", "_x", "-q", "1", "10", "9", "a", "A", "b", "B", "e",
-					     "\xc3\xa9", "f", "stub upload", "Stub Upload Queue"};
+	static const char *const sorted[] = {" z", "_x",       "-q", "1",           "10",
+	                                     "9",  "a",        "A",  "b",           "B",
+	                                     "e",  "\xc3\xa9", "f",  "stub upload", "Stub Upload Queue"};
 
 	for (size_t i = 0; i + 1 < sizeof(sorted) / sizeof(sorted[0]); i++)
 		cr_assert_lt(text_collate(sorted[i], sorted[i + 1]), 0, "%s < %s", sorted[i], sorted[i + 1]);
@@ -114,10 +119,11 @@ Test(base, iso_times)
 
 Test(base, iso_times_refused)
 {
-	static const char *const strict[] = {"2031-01-01", "2031-01-01T10:00:00 02:00", "2031-01-01T10:00:00+0200",
-					     "2031-01-01t10:00:00Z", "2031-01-01T10:00:00z", "2031-02-30T10:00Z",
-					     "2031-01-01T24:00Z", "", "2031-01-01T10:00", "0000-01-01T00:00Z",
-					     "2031-01-01T10:00Zx", "+275000-01-01T00:00:00Z", "2031-01-01T10:60Z"};
+	static const char *const strict[] = {
+	    "2031-01-01",           "2031-01-01T10:00:00 02:00", "2031-01-01T10:00:00+0200", "2031-01-01t10:00:00Z",
+	    "2031-01-01T10:00:00z", "2031-02-30T10:00Z",         "2031-01-01T24:00Z",        "",
+	    "2031-01-01T10:00",     "0000-01-01T00:00Z",         "2031-01-01T10:00Zx",       "+275000-01-01T00:00:00Z",
+	    "2031-01-01T10:60Z"};
 	int64_t ms = 7;
 
 	for (size_t i = 0; i < sizeof(strict) / sizeof(strict[0]); i++)
@@ -133,16 +139,22 @@ Test(base, json_is_parsed_strictly)
 		const char *text;
 		bool ok;
 	} cases[] = {
-	    {"{}", true},	  {" [1,2] \n", true}, {"null", true},	     {"12", true},	 {"\"x\"", true},
-	    {"", false},	  {"{", false},	       {"{}x", false},	     {"{'a':1}", false}, {"[1,]", false},
-	    {"NaN", false},	  {"[NaN]", false},    {"[Infinity]", false}, {"[-Infinity]", false}, {"1e999", true},
-	    {"/* c */ {}", false}, {"\"\xff\"", false}, {"tru", false}, {"01", false}, {"1.", false}, {"-", false},  {".5", false},	     {"[\"a\tb\"]", false},
-	    {"{\"a\":{}}", true}, {"[[],{}]", true},  {"{\"a\"}", false}, {"{,}", false},	 {"[1 2]", false}, {"\"\\ud800\"", true},
+	    {"{}", true},          {" [1,2] \n", true},    {"null", true},
+	    {"12", true},          {"\"x\"", true},        {"", false},
+	    {"{", false},          {"{}x", false},         {"{'a':1}", false},
+	    {"[1,]", false},       {"NaN", false},         {"[NaN]", false},
+	    {"[Infinity]", false}, {"[-Infinity]", false}, {"1e999", true},
+	    {"/* c */ {}", false}, {"\"\xff\"", false},    {"tru", false},
+	    {"01", false},         {"1.", false},          {"-", false},
+	    {".5", false},         {"[\"a\tb\"]", false},  {"{\"a\":{}}", true},
+	    {"[[],{}]", true},     {"{\"a\"}", false},     {"{,}", false},
+	    {"[1 2]", false},      {"\"\\ud800\"", true},
 	};
 	json_object *o;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		cr_assert_eq(json_parse(mem, cases[i].text, strlen(cases[i].text), &o), cases[i].ok, "%s", cases[i].text);
+		cr_assert_eq(json_parse(mem, cases[i].text, strlen(cases[i].text), &o), cases[i].ok, "%s",
+		             cases[i].text);
 }
 
 Test(base, json_depth_is_limited)
@@ -164,9 +176,18 @@ Test(base, json_prints_numbers_like_javascript)
 	static const struct {
 		double v;
 		const char *text;
-	} cases[] = {{2.0, "2"},	  {-0.0, "0"},	       {0.1, "0.1"},	     {0.063, "0.063"}, {1e21, "1e+21"},
-		     {1e-7, "1e-7"},	  {1e-6, "0.000001"},  {123456789012345680000.0, "123456789012345680000"},
-		     {0.23000000417232513, "0.23000000417232513"}, {-31.6, "-31.6"}, {1.5e300, "1.5e+300"}, {5e-324, "5e-324"}};
+	} cases[] = {{2.0, "2"},
+	             {-0.0, "0"},
+	             {0.1, "0.1"},
+	             {0.063, "0.063"},
+	             {1e21, "1e+21"},
+	             {1e-7, "1e-7"},
+	             {1e-6, "0.000001"},
+	             {123456789012345680000.0, "123456789012345680000"},
+	             {0.23000000417232513, "0.23000000417232513"},
+	             {-31.6, "-31.6"},
+	             {1.5e300, "1.5e+300"},
+	             {5e-324, "5e-324"}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		json_object *o = json_own(mem, json_object_new_double(cases[i].v));
@@ -181,7 +202,8 @@ Test(base, json_round_trip_and_layout)
 	json_object *o;
 
 	cr_assert(json_parse(mem, text, strlen(text), &o));
-	cr_assert_str_eq(json_compact(mem, o, NULL), "{\"a\":[true,null],\"b\":{},\"c\":[1,{\"d\":\"\xc3\xa9\\n\\u0001\"}]}");
+	cr_assert_str_eq(json_compact(mem, o, NULL),
+	                 "{\"a\":[true,null],\"b\":{},\"c\":[1,{\"d\":\"\xc3\xa9\\n\\u0001\"}]}");
 	cr_assert(json_parse(mem, "{\"x\":[],\"y\":{\"z\":1}}x", 21, &o) == false);
 	cr_assert(json_parse(mem, "{\"x\":[],\"y\":{\"z\":1}}", 20, &o));
 	cr_assert_str_eq(json_pretty(mem, o, NULL), "{\n  \"x\": [],\n  \"y\": {\n    \"z\": 1\n  }\n}\n");
@@ -231,9 +253,14 @@ Test(base, targets_are_decoded_like_the_contract_says)
 	static const struct {
 		const char *in, *keep, *full;
 	} cases[] = {
-	    {"a%2Fb", "a%2Fb", "a/b"},	   {"a%20b", "a b", "a b"},   {"%25", "%25", "%"},
-	    {"%zz", "%zz", "%zz"},	   {"%ff", "%ff", "%ff"},     {"%C3%A9", "\xc3\xa9", "\xc3\xa9"},
-	    {"x%00y", "x\xef\xbf\xbdy", "x\xef\xbf\xbdy"}, {"a+b", "a+b", "a+b"},
+	    {"a%2Fb", "a%2Fb", "a/b"},
+	    {"a%20b", "a b", "a b"},
+	    {"%25", "%25", "%"},
+	    {"%zz", "%zz", "%zz"},
+	    {"%ff", "%ff", "%ff"},
+	    {"%C3%A9", "\xc3\xa9", "\xc3\xa9"},
+	    {"x%00y", "x\xef\xbf\xbdy", "x\xef\xbf\xbdy"},
+	    {"a+b", "a+b", "a+b"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

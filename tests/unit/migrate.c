@@ -222,9 +222,9 @@ static void expect_complete(void)
 	cr_expect_str_eq(value("SELECT max(created_at) FROM drizzle.__drizzle_migrations"), CURRENT_STEP);
 	cr_expect_str_eq(value("SELECT string_agg(version::text, ',' ORDER BY version) FROM rakkr_fcgi.migrations"),
 	                 all_versions());
-	cr_expect_str_eq(
-	    value("SELECT count(*) >= 3 FROM pg_trigger WHERE tgname LIKE 'rakkr\\_fcgi\\_tally\\_%' AND NOT tgisinternal"),
-	    "t");
+	cr_expect_str_eq(value("SELECT count(*) >= 3 FROM pg_trigger WHERE tgname LIKE 'rakkr\\_fcgi\\_tally\\_%' AND "
+	                       "NOT tgisinternal"),
+	                 "t");
 	EXPECT(do_status, MIGRATE_OK);
 }
 

@@ -1,4 +1,5 @@
-/* The pure rules of an OpenID Connect sign-in: addresses, signatures, claims (contract 01 14, 16 T21, T23; 09 D-104).
+/*
+ * The pure rules of an OpenID Connect sign-in: addresses, signatures, claims (contract 01 14, 16 T21, T23; 09 D-104).
  */
 #include "access/oidc_claims.h"
 #include "access/oidc_http.h"

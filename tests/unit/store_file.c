@@ -226,7 +226,8 @@ static char *without_stamp(char *text)
 
 /* ---- layout ------------------------------------------------------------------------------------- */
 
-/* Every file of an existing installation, written again after a change that is taken back, is the same but its stamp.
+/*
+ * Every file of an existing installation, written again after a change that is taken back, is the same but its stamp.
  */
 Test(store_file, existing_files_keep_every_byte)
 {
@@ -1226,16 +1227,18 @@ Test(store_file, old_audit_events_are_removed)
 
 	for (int i = 0; i < 100; i++)
 		append(i % 2 ? s : other, event(i, "x", "u"), false);
-	cr_assert_eq(OPS.audit_prune(s, 1750000000000 + 60 * 1000, 10, list_of(mem, event(100, "pruned", "u")), &removed),
-	             ST_OK);
+	cr_assert_eq(
+	    OPS.audit_prune(s, 1750000000000 + 60 * 1000, 10, list_of(mem, event(100, "pruned", "u")), &removed),
+	    ST_OK);
 	cr_assert_eq(removed, 60);
 	append(other, event(101, "x", "u"), true); /* that one has the old log open */
 	query_init(&q);
 	cr_assert_eq(OPS.list(s, mem, &model_audit_events, &q, &page), ST_OK);
 	cr_assert_eq(page.count, 42);
 	cr_assert_str_eq(json_str(json_object_array_get_idx(page.docs, 1), "action"), "pruned");
-	cr_assert_eq(OPS.audit_prune(s, 1750000000000 + 60 * 1000, 10, list_of(mem, event(102, "pruned", "u")), &removed),
-	             ST_OK);
+	cr_assert_eq(
+	    OPS.audit_prune(s, 1750000000000 + 60 * 1000, 10, list_of(mem, event(102, "pruned", "u")), &removed),
+	    ST_OK);
 	cr_assert_eq(removed, 0);
 	cr_assert_eq(OPS.list(s, mem, &model_audit_events, &q, &page), ST_OK);
 	cr_assert_eq(page.count, 42, "nothing removed, no event");
@@ -1252,7 +1255,8 @@ Test(store_file, two_stores_in_one_file_are_refused)
 	cr_assert_not_null(strstr(error, "schedules.json"), "%s", error);
 }
 
-/* What an authenticated read costs in one process: session, document, audit line. Well over 20000 a second when quiet.
+/*
+ * What an authenticated read costs in one process: session, document, audit line. Well over 20000 a second when quiet.
  */
 Test(store_file, an_authenticated_read_is_cheap)
 {

@@ -167,7 +167,8 @@ status unit_begin(struct file_store *s);
    changed, and it is closed too. */
 status unit_commit(struct file_store *s, json_object *events);
 void unit_rollback(struct file_store *s);
-/* At start, and now and then: finishes a cut-off commit if nobody holds the lock. start: removes left-over files too.
+/*
+ * At start, and now and then: finishes a cut-off commit if nobody holds the lock. start: removes left-over files too.
  */
 void unit_recover(struct file_store *s, bool start);
 

@@ -24,7 +24,8 @@ struct contents {
 	int64_t changed_ms;                    /* when it was written */
 };
 
-/* ST_NOT_FOUND: no such file. ST_UNAVAILABLE: it cannot be read, or makes no sense; *reason. Freed by contents_free().
+/*
+ * ST_NOT_FOUND: no such file. ST_UNAVAILABLE: it cannot be read, or makes no sense; *reason. Freed by contents_free().
  */
 status contents_read(struct data_file *f, struct contents *out, const char **reason);
 void contents_free(struct data_file *f, struct contents *c);

@@ -29,7 +29,8 @@ status lock_take(struct lock_file *l, int64_t wait_ms)
 {
 	status st;
 
-	if (l->fd >= 0 && l->owner != process_self()) { /* inherited over a fork: the lock would be shared with the parent */
+	if (l->fd >= 0 &&
+	    l->owner != process_self()) { /* inherited over a fork: the lock would be shared with the parent */
 		close(l->fd);
 		l->fd = -1;
 		l->held = false;

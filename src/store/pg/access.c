@@ -56,7 +56,8 @@ static size_t length(json_object *array)
 
 /* ---- the catalogue, which nothing reads but the foreign keys (01 4.1) -------------------------------------------- */
 
-/* Every part of name between colons with its first letter in upper case, joined by blanks: "audit:read" "Audit Read".
+/*
+ * Every part of name between colons with its first letter in upper case, joined by blanks: "audit:read" "Audit Read".
  */
 static const char *display_name(const void *ctx, const char *name)
 {

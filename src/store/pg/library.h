@@ -9,7 +9,8 @@
 
 /* Recordings by cell, alias t, under the names that conditions use. */
 #define CELL_COLUMNS                                                                                                   \
-	"key, folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata, words, labels, n,"   \
+	"key, folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata, words, "        \
+	"labels, n,"                                                                                                   \
 	" newest"
 #define CELLS                                                                                                          \
 	"(SELECT " CELL_COLUMNS " FROM rakkr_fcgi.recording_cells UNION ALL SELECT " CELL_COLUMNS                      \

@@ -23,10 +23,11 @@ status pg_credential_find(void *backend, const void *ctx, const char *hash, int6
 
 	*out = NULL;
 	batch_init(&b, ctx);
-	call = batch_add(&b,
-	                 "SELECT id, node_id, last_used_at IS NULL OR last_used_at < $2::timestamptz FROM node_credentials"
-	                 " WHERE token_hash = $1::text AND revoked_at IS NULL",
-	                 look_up, 2);
+	call =
+	    batch_add(&b,
+	              "SELECT id, node_id, last_used_at IS NULL OR last_used_at < $2::timestamptz FROM node_credentials"
+	              " WHERE token_hash = $1::text AND revoked_at IS NULL",
+	              look_up, 2);
 	TRY(pg_read(p, &b));
 	if (batch_rows(&b, call) == 0)
 		return ST_NOT_FOUND;
@@ -121,7 +122,7 @@ status pg_node_enroll(void *backend, const void *ctx, json_object *node, json_ob
 	batch_init(&b, ctx);
 	batch_add(&b, s.text.data, s.params.values, s.params.count);
 	node_add_interfaces(&b, id, json_get(node, "interfaces"),
-	               json_str_or(node, "createdAt", param_time(ctx, clock_now_ms())));
+	                    json_str_or(node, "createdAt", param_time(ctx, clock_now_ms())));
 	TRY(add_credential(&b, credential, id));
 	if (!get_add(&b, &model_nodes, id, false, &call))
 		return ST_INVALID;
