@@ -39,6 +39,18 @@ Test(metrics, six_hundred_open_events, .timeout = 120)
 	    t, 0, "rakkr_node_offline_alerts_active{node_id=\"%s\",severity=\"warning\",status=\"suppressed\"}", n.id);
 }
 
+/* What differs in control characters only must not become one series twice. */
+Test(metrics, types_that_look_the_same)
+{
+	struct node n = enroll_node("Same");
+	struct scraped *t;
+
+	add_event(&n, "a\\rb", "info");
+	add_event(&n, "a\\u0001b", "info");
+	t = scrape_as(viewer_of(&n).token);
+	expect_sample(t, 2, "rakkr_health_events_total{event_type=\"a b\",severity=\"info\",status=\"open\"}");
+}
+
 Test(metrics, xruns)
 {
 	struct node n = enroll_node("Xruns");
