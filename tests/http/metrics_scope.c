@@ -82,7 +82,7 @@ Test(metrics, only_what_is_in_scope)
 
 	add_event(&mine, "device.fan", "info");
 	add_event(&other, "device.fan", "info");
-	must(patch(other.path, admin(), "{\"notes\":\"x\"}"), 200);
+	must(patch(other.path, admin(), "{\"notes\":\"of the scope test\"}"), 200);
 	t = scrape_as(viewer.token);
 	all = scrape();
 	for (size_t i = 0; i < t->sample_count; i++) {
@@ -99,7 +99,7 @@ Test(metrics, only_what_is_in_scope)
 	expect_sample(t, 1, "rakkr_health_events_total{event_type=\"device.fan\",severity=\"info\",status=\"open\"}");
 	cr_expect_not(has_sample(t, renamed), "of other nodes");
 	cr_expect(has_sample(all, renamed));
-	must(patch(mine.path, admin(), "{\"notes\":\"x\"}"), 200);
+	must(patch(mine.path, admin(), "{\"notes\":\"of the scope test\"}"), 200);
 	t = scrape_as(viewer.token);
 	expect_sample(t, 1, "%s", renamed);
 	t = scrape_as(nobody.token);
