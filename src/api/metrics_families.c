@@ -188,6 +188,17 @@ static void put_level(const struct level_family *f, json_object *frame, json_obj
 	                  5, as_number(value));
 }
 
+/* True if an earlier level of the frame is of the same channel: a series must not come twice. */
+static bool is_again(json_object *levels, size_t at)
+{
+	int64_t channel = json_int(json_object_array_get_idx(levels, at), "channelIndex", -1);
+
+	for (size_t i = 0; i < at; i++)
+		if (json_int(json_object_array_get_idx(levels, i), "channelIndex", -1) == channel)
+			return true;
+	return false;
+}
+
 static void families_levels(const struct scrape *s, struct buf *out)
 {
 	for (size_t k = 0; k < COUNT(level_families); k++) {
@@ -196,7 +207,9 @@ static void families_levels(const struct scrape *s, struct buf *out)
 			json_object *levels = json_array(s->frames[i], "levels");
 
 			for (size_t c = 0; levels != NULL && c < json_object_array_length(levels); c++)
-				put_level(&level_families[k], s->frames[i], json_object_array_get_idx(levels, c), out);
+				if (!is_again(levels, c))
+					put_level(&level_families[k], s->frames[i],
+					          json_object_array_get_idx(levels, c), out);
 		}
 	}
 }
@@ -303,7 +316,9 @@ static void family_health_total(const struct scrape *s, struct buf *out)
 	if (s->health_ever == NULL)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		const char *key[] = {rows[i].labels[2], rows[i].labels[0], rows[i].labels[1]};
+		/* nodes choose the types: those that look the same are one series */
+		const char *key[] = {text_no_controls(out->ctx, rows[i].labels[2]), rows[i].labels[0],
+		                     rows[i].labels[1]};
 
 		if (key[2][0] != '\0')
 			tally_add(tally, key, 3, rows[i].n);

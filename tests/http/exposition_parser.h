@@ -124,7 +124,7 @@ static inline struct scraped *parse_exposition(const struct response *r)
 	}
 	qsort(t->samples, t->sample_count, sizeof(t->samples[0]), by_series);
 	for (size_t i = 1; i < t->sample_count; i++)
-		cr_assert_str_neq(t->samples[i].series, t->samples[i - 1].series, "twice");
+		cr_assert_str_neq(t->samples[i].series, t->samples[i - 1].series, "twice: %s", t->samples[i].series);
 	return t;
 }
 

@@ -348,6 +348,22 @@ Test(metrics, levels)
 	              n.id);
 }
 
+/* A channel that a frame has twice is shown once. */
+Test(metrics, a_channel_twice)
+{
+	struct node n = enroll_node("Twice");
+	struct scraped *t;
+
+	must(post(fmt("%s/meter-frame", n.path), n.token,
+	          "{\"capturedAt\":\"%s\",\"interfaceId\":\"i\",\"nodeId\":\"%s\",\"levels\":[{\"channelIndex\":1,"
+	          "\"clipping\":false,\"label\":\"L\",\"peakDbfs\":-1,\"rmsDbfs\":-2},{\"channelIndex\":1,"
+	          "\"clipping\":false,\"label\":\"R\",\"peakDbfs\":-3,\"rmsDbfs\":-4}]}",
+	          moment(0), n.id),
+	     202);
+	t = scrape();
+	expect_sample(t, -1, "rakkr_input_peak_dbfs{channel=\"1\",interface_id=\"i\",node_id=\"%s\"}", n.id);
+}
+
 static void send_chunk(const struct node *n, const char *captured_at)
 {
 	struct blob audio = wav(1, 16000, 0.25);

@@ -39,6 +39,18 @@ Test(metrics, six_hundred_open_events, .timeout = 120)
 	    t, 0, "rakkr_node_offline_alerts_active{node_id=\"%s\",severity=\"warning\",status=\"suppressed\"}", n.id);
 }
 
+/* What differs in control characters only must not become one series twice. */
+Test(metrics, types_that_look_the_same)
+{
+	struct node n = enroll_node("Same");
+	struct scraped *t;
+
+	add_event(&n, "a\\rb", "info");
+	add_event(&n, "a\\u0001b", "info");
+	t = scrape_as(viewer_of(&n).token);
+	expect_sample(t, 2, "rakkr_health_events_total{event_type=\"a b\",severity=\"info\",status=\"open\"}");
+}
+
 Test(metrics, xruns)
 {
 	struct node n = enroll_node("Xruns");
@@ -70,7 +82,7 @@ Test(metrics, only_what_is_in_scope)
 
 	add_event(&mine, "device.fan", "info");
 	add_event(&other, "device.fan", "info");
-	must(patch(other.path, admin(), "{\"notes\":\"x\"}"), 200);
+	must(patch(other.path, admin(), "{\"notes\":\"of the scope test\"}"), 200);
 	t = scrape_as(viewer.token);
 	all = scrape();
 	for (size_t i = 0; i < t->sample_count; i++) {
@@ -87,7 +99,7 @@ Test(metrics, only_what_is_in_scope)
 	expect_sample(t, 1, "rakkr_health_events_total{event_type=\"device.fan\",severity=\"info\",status=\"open\"}");
 	cr_expect_not(has_sample(t, renamed), "of other nodes");
 	cr_expect(has_sample(all, renamed));
-	must(patch(mine.path, admin(), "{\"notes\":\"x\"}"), 200);
+	must(patch(mine.path, admin(), "{\"notes\":\"of the scope test\"}"), 200);
 	t = scrape_as(viewer.token);
 	expect_sample(t, 1, "%s", renamed);
 	t = scrape_as(nobody.token);
