@@ -73,10 +73,14 @@ static bool add_document(void *state, json_object *doc)
 static bool produce(struct request *r, bool (*put)(struct request *r, const char *data, size_t n))
 {
 	struct list_stream *s = r->reply.produce_state;
+	const struct list_reply *l = &s->list;
+	status st;
 
 	s->put = put;
 	buf_puts(&s->out, "{\"data\":[");
-	if (store_each(r->store, s->list.model, s->list.query, add_document, s) != ST_OK)
+	st = l->each != NULL ? l->each(r, l->each_state, add_document, s)
+	                     : store_each(r->store, l->model, l->query, add_document, s);
+	if (st != ST_OK)
 		return false;
 	buf_puts(&s->out, s->tail);
 	return send_gathered(s);

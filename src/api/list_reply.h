@@ -13,6 +13,9 @@ struct list_reply {
 	int64_t total;     /* number of those that match, before limit and offset */
 	const struct model *model;
 	const struct query *query; /* in r->mem */
+	/* Gives the documents of a long list instead of the store, if it is set: those that the handler counted. */
+	status (*each)(struct request *r, void *each_state, document_fn each, void *state);
+	void *each_state;
 };
 
 /*
@@ -20,7 +23,7 @@ struct list_reply {
  */
 status list_read(struct request *r, const struct model *m, const struct query *q, struct list_reply *out);
 
-/* 200 with {"data":[...]}, and "meta" unless it is NULL. */
+/* 200 with {"data":[...]}, and "meta" unless it is NULL. data NULL: the list is long. */
 status list_send(struct request *r, const struct list_reply *l, json_object *meta);
 
 #endif

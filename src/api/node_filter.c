@@ -149,7 +149,7 @@ static const char *search_text(const void *ctx, json_object *node)
 	return b.data != NULL ? b.data : "";
 }
 
-static bool node_matches(const void *ctx, json_object *node, json_object *filters)
+bool node_matches(const void *ctx, json_object *node, json_object *filters)
 {
 	const char *backend = json_str(filters, "backend"), *wanted = json_str(filters, "status");
 	const char *q = json_str(filters, "q");
@@ -180,7 +180,7 @@ json_object *node_filter(const void *ctx, json_object *nodes, json_object *filte
 
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
-static const char *const columns[] = {
+const char *const node_csv_columns[NODE_CSV_COLUMNS] = {
     "id",
     "alias",
     "status",
@@ -247,7 +247,7 @@ static void csv_members(struct csv *c, const void *ctx, json_object *o, const ch
 		csv_member(c, ctx, o, *keys);
 }
 
-static void add_row(struct csv *c, const void *ctx, json_object *node)
+void node_csv_row(struct csv *c, const void *ctx, json_object *node)
 {
 	static const char *const names[] = {"id", "alias", "status", NULL};
 	static const char *const place[] = {"site", "building", "floor", "room", NULL};
@@ -278,8 +278,8 @@ status node_csv_reply(struct request *r, json_object *nodes)
 
 	buf_init(&document, r->mem);
 	csv_init(&csv, &document, CSV_QUOTE_NEEDED);
-	csv_header(&csv, columns, sizeof(columns) / sizeof(columns[0]));
+	csv_header(&csv, node_csv_columns, NODE_CSV_COLUMNS);
 	for (size_t i = 0; i < json_object_array_length(nodes); i++)
-		add_row(&csv, r->mem, json_object_array_get_idx(nodes, i));
+		node_csv_row(&csv, r->mem, json_object_array_get_idx(nodes, i));
 	return csv_reply(r, csv_file_name(r, "rakkr-nodes", false), &document, true);
 }

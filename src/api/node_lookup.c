@@ -101,31 +101,41 @@ status node_find(struct request *r, const char *id, json_object **node)
 	return st;
 }
 
-status node_list(const void *ctx, const struct app *app, int64_t now_ms, json_object **array)
+static void in_list_order(struct query *q)
 {
-	struct query q;
-	struct page page;
-	json_object *demo = NULL;
+	query_init(q);
+	query_sort(q, "createdAt", false);
+	query_sort(q, "id", false);
+}
 
-	query_init(&q);
-	query_sort(&q, "createdAt", false);
-	query_sort(&q, "id", false);
-	TRY(store_list(app->store, ctx, &model_nodes, &q, &page));
-	*array = json_new_array(ctx);
-	for (size_t i = 0; i < page.count; i++) {
-		json_object *stored = json_object_array_get_idx(page.docs, i);
+/* Wire forms of stored nodes, the demo node last. */
+static json_object *wire_list(const void *ctx, const struct app *app, int64_t now_ms, const struct page *page)
+{
+	json_object *array = json_new_array(ctx), *demo = NULL;
 
-		json_object *node = node_wire(ctx, app, now_ms, stored);
+	for (size_t i = 0; i < page->count; i++) {
+		json_object *node = node_wire(ctx, app, now_ms, json_object_array_get_idx(page->docs, i));
 
 		if (has_demo_id(node))
 			demo = node;
 		else
-			json_push_ref(*array, node);
+			json_push_ref(array, node);
 	}
 	if (demo == NULL && demo_shown(app))
 		demo = node_demo(ctx, app);
 	if (demo != NULL)
-		json_push_ref(*array, demo);
+		json_push_ref(array, demo);
+	return array;
+}
+
+status node_list(const void *ctx, const struct app *app, int64_t now_ms, json_object **array)
+{
+	struct query q;
+	struct page page;
+
+	in_list_order(&q);
+	TRY(store_list(app->store, ctx, &model_nodes, &q, &page));
+	*array = wire_list(ctx, app, now_ms, &page);
 	return ST_OK;
 }
 
@@ -140,18 +150,96 @@ status node_find_visible(struct request *r, const char *id, json_object **node)
 	return node_in_scope(r->mem, &r->who.scope, *node) ? ST_OK : ST_NOT_FOUND;
 }
 
-status node_list_visible(struct request *r, json_object **array)
+static json_object *visible(struct request *r, json_object *nodes)
 {
-	json_object *all;
+	json_object *array = json_new_array(r->mem);
 
-	TRY(node_list_all(r, &all));
-	*array = json_new_array(r->mem);
-	for (size_t i = 0; i < json_object_array_length(all); i++) {
-		json_object *node = json_object_array_get_idx(all, i);
+	for (size_t i = 0; i < json_object_array_length(nodes); i++) {
+		json_object *node = json_object_array_get_idx(nodes, i);
 
 		if (node_in_scope(r->mem, &r->who.scope, node))
-			json_push_ref(*array, node);
+			json_push_ref(array, node);
 	}
+	return array;
+}
+
+status node_list_visible(struct request *r, json_object **array)
+{
+	TRY(node_list_all(r, array));
+	*array = visible(r, *array);
+	return ST_OK;
+}
+
+status node_list_visible_few(struct request *r, int64_t most, json_object **array)
+{
+	struct query q;
+	struct page page;
+
+	*array = NULL;
+	in_list_order(&q);
+	q.limit = most + 1;
+	TRY(store_list(r->store, r->mem, &model_nodes, &q, &page));
+	if ((int64_t)page.count <= most)
+		*array = visible(r, wire_list(r->mem, r->app, r->now_ms, &page));
+	return ST_OK;
+}
+
+status node_list_visible_among(struct request *r, json_object *ids, json_object **array)
+{
+	size_t n = json_object_array_length(ids);
+	const char **list = mem_array(r->mem, const char *, n + 1);
+	struct query q;
+	struct page page;
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = json_object_get_string(json_object_array_get_idx(ids, i));
+	in_list_order(&q);
+	query_where_in(&q, "id", list, n);
+	TRY(store_list(r->store, r->mem, &model_nodes, &q, &page));
+	*array = visible(r, wire_list(r->mem, r->app, r->now_ms, &page));
+	return ST_OK;
+}
+
+struct each_visible {
+	struct request *r;
+	document_fn each;
+	void *state;
+	json_object *demo; /* comes last */
+	bool stopped;
+};
+
+static bool give(struct each_visible *e, const void *ctx, json_object *node)
+{
+	e->stopped = node_in_scope(ctx, &e->r->who.scope, node) && !e->each(e->state, node);
+	return !e->stopped;
+}
+
+static bool give_stored(void *state, json_object *stored)
+{
+	struct each_visible *e = state;
+	void *ctx = talloc_new(NULL);
+	json_object *node = node_wire(ctx, e->r->app, e->r->now_ms, stored);
+	bool more = true;
+
+	if (has_demo_id(node))
+		e->demo = json_clone(e->r->mem, node);
+	else
+		more = give(e, ctx, node);
+	talloc_free(ctx);
+	return more;
+}
+
+status node_each_visible(struct request *r, document_fn each, void *state)
+{
+	struct each_visible e = {.r = r, .each = each, .state = state};
+	struct query q;
+
+	in_list_order(&q);
+	TRY(store_each(r->store, &model_nodes, &q, give_stored, &e));
+	if (e.demo == NULL && demo_shown(r->app))
+		e.demo = node_demo(r->mem, r->app);
+	if (e.demo != NULL && !e.stopped)
+		give(&e, r->mem, e.demo);
 	return ST_OK;
 }
 

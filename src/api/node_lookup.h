@@ -20,6 +20,15 @@ status node_list_all(struct request *r, json_object **array);
 status node_find_visible(struct request *r, const char *id, json_object **node);
 status node_list_visible(struct request *r, json_object **array);
 
+/* The same if there are at most that many nodes, else *array is NULL. */
+status node_list_visible_few(struct request *r, int64_t most, json_object **array);
+
+/* Those of them whose id is in ids; perhaps the demo node too. */
+status node_list_visible_among(struct request *r, json_object *ids, json_object **array);
+
+/* Gives all of them in that order to each, until it returns false; memory does not grow with their number. */
+status node_each_visible(struct request *r, document_fn each, void *state);
+
 /* As node_list_all for callers without a request. Owned by ctx. */
 status node_list(const void *ctx, const struct app *app, int64_t now_ms, json_object **array);
 

@@ -5,6 +5,7 @@
 #include "api/node_edit.h"
 #include "api/node_filter.h"
 #include "api/node_lookup.h"
+#include "api/node_select.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -22,27 +23,27 @@ static int64_t length_of(json_object *array)
 
 static status nodes_read(struct request *r)
 {
-	json_object *filters, *issues, *nodes;
+	json_object *filters, *issues;
+	struct node_selection *nodes;
 
 	if (!schema_check_query(r->mem, &node_query_schema, r->query, &filters, &issues))
 		return fail_issues(r, "Invalid node filters", issues, "invalid_filters", COLLECTION,
 		                   details(r, "issueCount", J_INT, length_of(issues), NULL));
-	TRY(node_list_visible(r, &nodes));
-	nodes = node_filter(r->mem, nodes, filters);
-	audit_ok(r, COLLECTION, details(r, "filters", J_REF, filters, "returnedCount", J_INT, length_of(nodes), NULL));
-	return reply_data(r, 200, nodes);
+	TRY(node_select(r, filters, &nodes));
+	audit_ok(r, COLLECTION, details(r, "filters", J_REF, filters, "returnedCount", J_INT, nodes->count, NULL));
+	return node_select_json(r, nodes);
 }
 
 static status nodes_export(struct request *r)
 {
-	json_object *filters, *issues, *nodes;
+	json_object *filters, *issues;
+	struct node_selection *nodes;
 
 	if (!schema_check_query(r->mem, &node_query_schema, r->query, &filters, &issues))
 		return reply_issues(r, "Invalid node filters", issues); /* no event of its own (02 7.2) */
-	TRY(node_list_visible(r, &nodes));
-	nodes = node_filter(r->mem, nodes, filters);
-	audit_ok(r, COLLECTION, details(r, "exportedCount", J_INT, length_of(nodes), "filters", J_REF, filters, NULL));
-	return node_csv_reply(r, nodes);
+	TRY(node_select(r, filters, &nodes));
+	audit_ok(r, COLLECTION, details(r, "exportedCount", J_INT, nodes->count, "filters", J_REF, filters, NULL));
+	return node_select_csv(r, nodes);
 }
 
 static const struct schema_field id_item = {.type = V_STR, .flags = S_TRIM, .min = 1, .max = 160};
@@ -96,7 +97,7 @@ static status nodes_export_selected(struct request *r)
 		return fail_issues(r, "Invalid node export request", issues, "invalid_request", COLLECTION, NULL);
 	json_object *ids = json_array(input, "nodeIds");
 
-	TRY(node_list_visible(r, &nodes));
+	TRY(node_list_visible_among(r, ids, &nodes));
 	nodes = select_nodes(r, nodes, ids, unique, hidden);
 	if (json_object_array_length(hidden) > 0) {
 		audit_add(r, &(struct audit){

@@ -81,3 +81,38 @@ Test(fault_export, is_whole_or_broken_off)
 	cr_expect_neq(cut.code, CURLE_OK, "the half was taken for the whole");
 	cr_expect_lt(cut.bytes, whole.bytes);
 }
+
+#define NODES 3000 /* more than are answered from memory */
+
+/* A large inventory is read again while it is sent: all of it, filtered, with the numbers that the audit log says. */
+Test(fault_export, of_a_large_inventory)
+{
+	struct response list, csv, some;
+	json_object *data;
+	size_t lines = 0;
+	int total;
+
+	if (!on_postgres())
+		cr_skip_test("flat files");
+	sql("INSERT INTO nodes (agent_version, alias, hostname, id) SELECT '0.1.0', 'Wide inventory ' || i, 'h',"
+	    " 'node_export_' || i FROM generate_series(1, %d) i",
+	    NODES);
+	total = atoi(sql("SELECT count(*) + 1 FROM nodes WHERE id <> 'node_x32_test'")); /* and the demo node */
+	list = get("/api/v1/nodes", admin());
+	csv = get("/api/v1/nodes/export", admin());
+	some = get("/api/v1/nodes/export?q=inventory%2012", admin());
+	sql("DELETE FROM nodes WHERE id LIKE 'node_export_%%'");
+	cr_assert_eq(list.status, 200);
+	data = j_at(list.json, "data");
+	cr_expect_eq((int)json_object_array_length(data), total);
+	cr_expect_str_eq(j_str(json_object_array_get_idx(data, (size_t)total - 1), "id"), "node_x32_test");
+	cr_expect_eq(csv.status, 200);
+	for (const char *at = csv.body; (at = strstr(at, "Wide inventory ")) != NULL; at++)
+		lines++;
+	cr_expect_eq(lines, NODES);
+	lines = 0;
+	for (const char *at = some.body; (at = strstr(at, "Wide inventory 12")) != NULL; at++)
+		lines++;
+	cr_expect_eq(lines, 111); /* 12, 120 to 129, 1200 to 1299 */
+	cr_expect_eq(j_int(audit_last("nodes.export.succeeded", "node_collection"), "details.exportedCount"), 111);
+}

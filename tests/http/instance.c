@@ -20,46 +20,33 @@ static void own_command(const char *what)
 	cr_assert_eq(rc, 0, "%s: see %s.log", what, own);
 }
 
-static void make_database(void)
-{
-	if (database[0] != '\0')
-		return;
-	snprintf(database, sizeof(database), "own_%d", getpid());
-	sql("CREATE DATABASE %s TEMPLATE template0", database);
-}
-
 /* The URL of the tests' database with another name: "postgresql:///NAME?host=...". */
 static const char *own_database(void)
 {
 	const char *url = getenv("RAKKR_TEST_DATABASE_URL"), *options = strchr(url, '?');
 
 	cr_assert_not_null(options, "%s", url);
-	make_database();
+	if (database[0] == '\0') {
+		snprintf(database, sizeof(database), "own_%d", getpid());
+		sql("CREATE DATABASE %s TEMPLATE template0", database);
+	}
 	return fmt("postgresql:///%s%s", database, options);
 }
 
-static void start(const char *options)
+void own_start(bool with_database)
 {
 	int port = 30000 + getpid() % 9000;
+	const char *options = "";
 
 	if (own[0] == '\0')
 		snprintf(own, sizeof(own), "%s/own-%d", instance_dir(), getpid());
 	setenv("RAKKR_LOCAL_ADMIN_PASSWORD", "test-administrator", 1);
 	unsetenv("DATABASE_URL");
+	if (with_database && on_postgres())
+		options = fmt(" --database-url '%s'", own_database());
 	own_command(
 	    fmt("run --background --program '%s' --https-port %d%s", getenv("RAKKR_TEST_PROGRAM"), port, options));
 	setenv("RAKKR_TEST_URL", fmt("https://127.0.0.1:%d", port), 1);
-}
-
-void own_start(bool with_database)
-{
-	start(with_database && on_postgres() ? fmt(" --database-url '%s'", own_database()) : "");
-}
-
-void own_start_through(const char *address)
-{
-	make_database();
-	start(fmt(" --database-url 'postgresql://rakkr@%s/%s'", address, database));
 }
 
 void own_stop(void)

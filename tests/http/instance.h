@@ -10,8 +10,6 @@
 /* Starts it, or starts it again after own_stop(): in a new database if the tests run on Postgres and database is true,
  * else on flat files. */
 void own_start(bool database);
-/* Starts it on a new database of the tests' server, which it reaches at that address. Postgres only. */
-void own_start_through(const char *address);
 void own_stop(void);
 /* Stops it and removes everything. */
 void own_end(void);

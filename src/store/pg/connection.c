@@ -222,6 +222,11 @@ void connection_good(struct pg *p)
 	outage_end(p);
 }
 
+void connection_rest(struct pg *p)
+{
+	p->next_try_ms = clock_mono_ms() + BACKOFF_FIRST_MS;
+}
+
 void connection_drop(struct pg *p)
 {
 	if (p->conn != NULL)

@@ -124,6 +124,9 @@ void connection_good(struct pg *p);
 /* Gives the connection up; an open unit of work fails. */
 void connection_drop(struct pg *p);
 
+/* The server was silent for as long as a request may wait: this one does not look for it again. */
+void connection_rest(struct pg *p);
+
 /*
  * Waits for the socket; false at the deadline (monotonic ms), or as soon as it is clear that the server says nothing to
  * anybody. events as poll(2).

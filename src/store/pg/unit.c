@@ -45,6 +45,8 @@ status pg_run(struct pg *p, struct batch *b)
 		}
 		if (outcome == EXCHANGE_LOST) {
 			connection_drop(p);
+			if (p->timed_out)
+				connection_rest(p);
 			if (inside || p->timed_out || lost++ > 0)
 				return ST_UNAVAILABLE;
 			continue;
