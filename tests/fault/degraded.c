@@ -314,7 +314,9 @@ Test(degraded, every_family_of_routes)
 	c.take = start_recording(&c.node);
 	c.viewer = create_user("viewer", NULL);
 	/* recordings that other tests left behind end when they like: that would change what is known of jobs */
-	sql("UPDATE recording_jobs SET lease_expires_at = now() + interval '1 hour' WHERE status = 'running'");
+	sql("UPDATE recording_jobs SET lease_expires_at = now() + interval '1 hour',"
+	    " stop_requested_at = CASE WHEN stop_requested_at IS NOT NULL THEN now() END"
+	    " WHERE status IN ('running', 'stop_requested')");
 	files = json_files();
 	for (int round = 0; round < 2; round++) /* the second one right before: nothing is older than a moment */
 		for (size_t i = 0; i < LENGTH(expectations); i++)
