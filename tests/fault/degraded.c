@@ -2,116 +2,30 @@
  * The database goes away: what each family of routes answers meanwhile, how fast, and that everything is as before when
  * it is back. Postgres only. Runs alone on its instance (other tests would see the faults).
  */
-#include "http/harness.h"
+#include "fault/outage.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 TestSuite(degraded, .timeout = 240);
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
-#define BACK_MS 5000
 #define FAST_SECONDS 0.25
-
-static void nap(int ms)
-{
-	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
-}
 
 static int stale_seconds(void)
 {
 	const char *given = getenv("RAKKR_TEST_AUTH_STALE_SECONDS");
 
 	return given != NULL ? atoi(given) : 60;
-}
-
-/* ---- the server -------------------------------------------------------------------------------------------------- */
-
-/* Another database of the server: what is done to ours does not touch it. */
-static PGconn *server(void)
-{
-	PQconninfoOption *options = PQconninfoParse(getenv("RAKKR_TEST_DATABASE_URL"), NULL);
-	const char *names[64], *values[64];
-	int n = 0;
-	PGconn *c;
-
-	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL && n < 60; o++)
-		if (o->val != NULL && strcmp(o->keyword, "dbname") != 0) {
-			names[n] = o->keyword;
-			values[n++] = o->val;
-		}
-	names[n] = "dbname";
-	values[n++] = "postgres";
-	names[n] = NULL;
-	c = PQconnectdbParams(names, values, 0);
-	cr_assert_eq(PQstatus(c), CONNECTION_OK, "%s", PQerrorMessage(c));
-	return c;
-}
-
-static void server_do(PGconn *c, const char *statement)
-{
-	PGresult *r = PQexec(c, statement);
-
-	cr_assert(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", statement,
-	          PQerrorMessage(c));
-	PQclear(r);
-}
-
-static PGconn *other;
-static const char *database;
-
-static void bring_back(void)
-{
-	if (other != NULL && database != NULL)
-		PQclear(PQexec(other, fmt("ALTER DATABASE \"%s\" ALLOW_CONNECTIONS true", database)));
-}
-
-static void prepare(void)
-{
-	if (!on_postgres())
-		cr_skip_test("flat files");
-	database = sql("SELECT current_database()");
-	other = server();
-	atexit(bring_back);
-}
-
-/* Every connection ends, and there is no new one. */
-static void take_away(void)
-{
-	server_do(other, fmt("ALTER DATABASE \"%s\" ALLOW_CONNECTIONS false", database));
-	server_do(other, fmt("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'", database));
-	nap(50);
-}
-
-static bool is_degraded(const struct response *r)
-{
-	const char *value = header(r, "x-rakkr-degraded");
-
-	return value != NULL && strcmp(value, "database") == 0;
-}
-
-/* As before: many requests in a row, so that every worker has answered some of them. */
-static bool back_to_normal(void *arg)
-{
-	(void)arg;
-	for (int i = 0; i < 24; i++) {
-		struct response r = get("/api/v1/nodes", admin());
-
-		if (r.status != 200 || is_degraded(&r) || get("/readyz", NULL).status != 200)
-			return false;
-	}
-	return true;
 }
 
 static int compare_seconds(const void *a, const void *b)
@@ -320,7 +234,8 @@ static void expect_later(const struct expectation *e, const struct response *r)
 /* Monitored audio flows on; it never was in the database. */
 static void send_chunk(const struct node *n)
 {
-	static const char *const headers[] = {"Content-Type: audio/wav", "x-rakkr-captured-at: 2031-01-01T00:00:00.000Z",
+	static const char *const headers[] = {"Content-Type: audio/wav",
+	                                      "x-rakkr-captured-at: 2031-01-01T00:00:00.000Z",
 	                                      "x-rakkr-duration-ms: 250", NULL};
 	struct blob audio = wav(1, 16000, 0.25);
 	struct response r = http("POST", fmt("%s/listen/chunk", n->path), n->token, headers, audio.data, audio.len);
