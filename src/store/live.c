@@ -416,14 +416,26 @@ bool live_credential_get(struct live *l, const char *token_hash, char node_id[16
 	return slot != LIVE_NO_SLOT;
 }
 
-void live_credential_forget_node(struct live *l, const char *node_id)
+/* node_id NULL: those of all nodes. */
+static void forget_credentials(struct live *l, const char *node_id)
 {
 	struct live_table *t = &l->credentials;
 	live_table_lock(t);
 	for (uint32_t slot = 0; slot < t->high; slot++)
-		if (t->entries[slot].used && strcmp(l->credential_slots[slot].node_id, node_id) == 0)
+		if (t->entries[slot].used &&
+		    (node_id == NULL || strcmp(l->credential_slots[slot].node_id, node_id) == 0))
 			live_table_remove(t, slot);
 	live_table_unlock(t);
+}
+
+void live_credential_forget_node(struct live *l, const char *node_id)
+{
+	forget_credentials(l, node_id);
+}
+
+void live_credential_forget_all(struct live *l)
+{
+	forget_credentials(l, NULL);
 }
 
 /* ---- attempts ---------------------------------------------------------------------------------------------------- */

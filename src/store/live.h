@@ -66,6 +66,7 @@ status live_listen_remove(struct live *l, const char *session_id);
 void live_credential_put(struct live *l, const char *token_hash, const char *node_id);
 bool live_credential_get(struct live *l, const char *token_hash, char node_id[161]);
 void live_credential_forget_node(struct live *l, const char *node_id);
+void live_credential_forget_all(struct live *l);
 
 /*
  * Attempts (sign-ins, ...) under a key, in windows of window_ms that begin with the first: 0 = counted, fewer than
@@ -89,6 +90,7 @@ enum live_counter {
 	LIVE_DATABASE_DOWN,       /* 1 while the database cannot be used, else 0 (rakkr_database_unavailable) */
 	LIVE_DATABASE_DOWN_SINCE, /* wall clock, ms; the last time it became 1 */
 	LIVE_DATABASE_TOLD,       /* wall clock, ms; the last time that was logged */
+	LIVE_OUTSIDE_MARK,        /* of the last change by a command that is known here (pg/outside.c) */
 	LIVE_DEGRADED,            /* requests answered from what was last known */
 	LIVE_COUNTERS
 };

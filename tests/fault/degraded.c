@@ -2,31 +2,24 @@
  * The database goes away: what each family of routes answers meanwhile, how fast, and that everything is as before when
  * it is back. Postgres only. Runs alone on its instance (other tests would see the faults).
  */
-#include "http/harness.h"
 #include "http/outage.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 TestSuite(degraded, .timeout = 240);
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
-
-static void nap(int ms)
-{
-	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
-}
+#define FAST_SECONDS 0.25
 
 static int stale_seconds(void)
 {
@@ -35,62 +28,17 @@ static int stale_seconds(void)
 	return given != NULL ? atoi(given) : 60;
 }
 
-/* ---- the server -------------------------------------------------------------------------------------------------- */
-
-/* Another database of the server: what is done to ours does not touch it. */
-static PGconn *server(void)
+static int compare_seconds(const void *a, const void *b)
 {
-	PQconninfoOption *options = PQconninfoParse(getenv("RAKKR_TEST_DATABASE_URL"), NULL);
-	const char *names[64], *values[64];
-	int n = 0;
-	PGconn *c;
+	double x = *(const double *)a, y = *(const double *)b;
 
-	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL && n < 60; o++)
-		if (o->val != NULL && strcmp(o->keyword, "dbname") != 0) {
-			names[n] = o->keyword;
-			values[n++] = o->val;
-		}
-	names[n] = "dbname";
-	values[n++] = "postgres";
-	names[n] = NULL;
-	c = PQconnectdbParams(names, values, 0);
-	cr_assert_eq(PQstatus(c), CONNECTION_OK, "%s", PQerrorMessage(c));
-	return c;
+	return (x > y) - (x < y);
 }
 
-static void server_do(PGconn *c, const char *statement)
+static double median(double *seconds, size_t n)
 {
-	PGresult *r = PQexec(c, statement);
-
-	cr_assert(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", statement,
-	          PQerrorMessage(c));
-	PQclear(r);
-}
-
-static PGconn *other;
-static const char *database;
-
-static void bring_back(void)
-{
-	if (other != NULL && database != NULL)
-		PQclear(PQexec(other, fmt("ALTER DATABASE \"%s\" ALLOW_CONNECTIONS true", database)));
-}
-
-static void prepare(void)
-{
-	if (!on_postgres())
-		cr_skip_test("flat files");
-	database = sql("SELECT current_database()");
-	other = server();
-	atexit(bring_back);
-}
-
-/* Every connection ends, and there is no new one. */
-static void take_away(void)
-{
-	server_do(other, fmt("ALTER DATABASE \"%s\" ALLOW_CONNECTIONS false", database));
-	server_do(other, fmt("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'", database));
-	nap(50);
+	qsort(seconds, n, sizeof(*seconds), compare_seconds);
+	return seconds[n / 2];
 }
 
 /* ---- files of the instance --------------------------------------------------------------------------------------- */
@@ -151,6 +99,7 @@ struct expectation {
 	{                                                                                                              \
 		method_, path_, body_, ADMIN, 503, 503, false, false, AUTH                                             \
 	}
+#define BEAT "{\"agentVersion\":\"0.1.0\",\"hostname\":\"h\",\"ipAddresses\":[]}"
 #define FRAME                                                                                                          \
 	"{\"capturedAt\":\"2031-01-01T00:00:00.000Z\",\"interfaceId\":\"i\",\"levels\":[{\"channelIndex\":1,"          \
 	"\"clipping\":false,\"label\":\"L\",\"peakDbfs\":-3,\"rmsDbfs\":-9}],\"nodeId\":\"%n\"}"
@@ -404,53 +353,59 @@ Test(degraded, what_was_revoked_stays_revoked)
 	cr_expect_eq(get("/api/v1/nodes", gone.token).status, 401);
 }
 
-/* ---- metrics ----------------------------------------------------------------------------------------------------- */
-
-/* 09 D-96: who is known gets a gauge instead of old numbers; who is not, 503. */
-static bool scrape_says(const char *token, const char *line)
-{
-	struct response r = get("/metrics", token);
-
-	return r.status == 200 && strstr(r.body, fmt("\n%s\n", line)) != NULL;
-}
-
-static bool available(void *arg)
-{
-	return scrape_says(arg, "rakkr_database_unavailable 0");
-}
-
-Test(degraded, metrics_say_so)
-{
-	struct user prometheus;
-	struct response r;
-	struct node n;
-
-	prepare();
-	n = enroll_node("Measured");
-	prometheus = create_user("viewer", "[{\"resourceType\":\"*\",\"resourceId\":\"*\"}]");
-	r = get("/metrics", prometheus.token);
-	must(r, 200);
-	cr_expect(strstr(r.body, n.id) != NULL && strstr(r.body, "\nrakkr_database_unavailable 0\n") != NULL);
-	take_away();
-	for (int i = 0; i < 6; i++) {
-		r = get("/metrics", prometheus.token);
-		must(r, 200);
-		cr_expect(is_degraded(&r));
-		cr_expect_not_null(strstr(r.body, "\nrakkr_database_unavailable 1\n"), "%s", r.body);
-		cr_expect_not_null(strstr(r.body, "\nrakkr_controller_started_at_seconds "), "%s", r.body);
-		cr_expect_null(strstr(r.body, "rakkr_node_online"), "old numbers are no measurement: %s", r.body);
-		cr_expect_eq(get("/metrics", "rakkr_unheard_of").status, 503);
-	}
-	nap(stale_seconds() * 1000 + 500);
-	r = get("/metrics", prometheus.token);
-	cr_expect_eq(r.status, 503, "verified too long ago: %d", r.status);
-	cr_expect_str_eq(j_str(r.json, "error"), "Auth storage unavailable");
-	bring_back();
-	cr_expect(wait_until(back_to_normal, NULL, BACK_MS), "not as before within 5 s");
-	cr_expect(wait_until(available, (void *)prometheus.token, BACK_MS));
-}
-
 /* ---- how fast ---------------------------------------------------------------------------------------------------- */
+
+#define CLIENTS 4
+#define TRIES 41
+
+/* A refused write, a read from memory and a sign of life, many times, from several clients at once. */
+struct pace {
+	const struct node *node;
+	double writes[CLIENTS * TRIES], reads[CLIENTS * TRIES], beats[CLIENTS * TRIES];
+	int wrong[CLIENTS];
+};
+
+static void keep_pace(int index, void *arg)
+{
+	struct pace *p = arg;
+
+	for (int i = 0; i < TRIES; i++) {
+		struct response r = patch(p->node->path, admin(), "{\"notes\":\"x\"}");
+
+		p->writes[index * TRIES + i] = r.seconds;
+		p->wrong[index] += r.status != 503;
+		r = get(p->node->path, admin());
+		p->reads[index * TRIES + i] = r.seconds;
+		/* verified when the database was there; 503 when that is too long ago */
+		p->wrong[index] += r.status != 200 && r.status != 503;
+		r = post(fmt("%s/heartbeat", p->node->path), p->node->token, BEAT);
+		p->beats[index * TRIES + i] = r.seconds;
+		p->wrong[index] += r.status != 202;
+	}
+}
+
+static void expect_pace(const struct node *n, const char *when)
+{
+	static struct pace p;
+	double writes, reads, beats;
+
+	memset(&p, 0, sizeof(p));
+	p.node = n;
+	parallel(CLIENTS, keep_pace, &p);
+	writes = median(p.writes, CLIENTS * TRIES);
+	reads = median(p.reads, CLIENTS * TRIES);
+	beats = median(p.beats, CLIENTS * TRIES);
+	fprintf(stderr,
+	        "%s: medians of 4 clients: write refused %.0f ms, read %.0f ms, heartbeat %.0f ms; slowest %.0f ms\n",
+	        when, writes * 1e3, reads * 1e3, beats * 1e3, p.writes[CLIENTS * TRIES - 1] * 1e3);
+	cr_expect_lt(writes, FAST_SECONDS, "%s: a write is refused in %.0f ms", when, writes * 1e3);
+	cr_expect_lt(reads, FAST_SECONDS, "%s: a read takes %.0f ms", when, reads * 1e3);
+	cr_expect_lt(beats, FAST_SECONDS, "%s: a heartbeat takes %.0f ms", when, beats * 1e3);
+	/* four clients take turns on three workers: even the slowest one was not held up for long */
+	cr_expect_lt(p.writes[CLIENTS * TRIES - 1], 2.0, "%s: one took %.1f s", when, p.writes[CLIENTS * TRIES - 1]);
+	for (int i = 0; i < CLIENTS; i++)
+		cr_expect_eq(p.wrong[i], 0, "%s: %d unexpected answers", when, p.wrong[i]);
+}
 
 Test(degraded, refused_at_once_when_the_server_refuses)
 {

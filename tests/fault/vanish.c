@@ -3,7 +3,6 @@
  * answers. Postgres only, with an instance of its own. The database's host is a network namespace with a relay in it,
  * whose packets go into a black hole; without the right to make one, a relay that is stopped stands in for it.
  */
-#include "http/harness.h"
 #include "http/outage.h"
 
 #include <signal.h>
@@ -19,10 +18,10 @@
 TestSuite(vanish, .timeout = 240);
 
 #define FAST_SECONDS 0.25
+#define BEAT "{\"agentVersion\":\"0.1.0\",\"hostname\":\"h\",\"ipAddresses\":[]}"
 #define TRIES 40
 
 static char *dir, *space;
-static const char *database;
 static pid_t relay;
 
 static int run(const char *command)

@@ -1,21 +1,26 @@
-/* What tests of a database that is away have in common. */
+/* The database of an instance taken away and brought back, without harm to the server. */
 #ifndef RAKKR_TESTS_HTTP_OUTAGE_H
 #define RAKKR_TESTS_HTTP_OUTAGE_H
 
 #include "http/harness.h"
 
-#define BACK_MS 5000 /* after which everything is as before */
-#define BEAT "{\"agentVersion\":\"0.1.0\",\"hostname\":\"h\",\"ipAddresses\":[]}"
+#include <libpq-fe.h>
 
-/* Was it answered from what was known? */
+#define BACK_MS 5000 /* until everything must be as before */
+
+extern PGconn *other;        /* to another database of the server */
+extern const char *database; /* name of the instance's */
+
+void nap(int ms);
+
+/* Connects, skips the test on flat files, and has the database brought back when the test ends. */
+void prepare(void);
+/* Every connection ends, and there is no new one. */
+void take_away(void);
+void bring_back(void);
+
 bool is_degraded(const struct response *r);
-
 /* As before: many requests in a row, so that every worker has answered some of them. For wait_until(). */
 bool back_to_normal(void *arg);
-
-/*
- * Expects refused writes, reads from memory and signs of life to be quick, many of them from several clients at once.
- */
-void expect_pace(const struct node *n, const char *when);
 
 #endif

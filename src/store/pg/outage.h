@@ -34,6 +34,8 @@ struct revoked {
 struct outage {
 	struct live *live; /* NULL: this process is on its own */
 	struct degrade *how;
+	bool wrote;       /* the unit of work wrote something */
+	bool told;        /* that outside_mark() failed */
 	bool down;        /* what this process thinks, without live memory */
 	uint64_t reading; /* topics of the read under way: what pg_read() gets for it is kept */
 	uint64_t changed; /* topics that the open unit of work changed */
@@ -93,5 +95,12 @@ void stale_revoke(struct pg *p, int what, const char *id);
 void stale_revoke_documents(struct pg *p, const struct model *m, json_object *docs);
 /* The unit of work is over, in whatever way. */
 void stale_settle(struct pg *p);
+
+/* ---- outside.c: processes that have no part in live memory ------------------------------------------------------- */
+
+/* A process without live memory (a command) begins to write, or has written. */
+void outside_mark(struct pg *p);
+/* Ends what is kept if such a process has written since it was looked at last. Before anything kept is used. */
+void outside_look(struct pg *p);
 
 #endif

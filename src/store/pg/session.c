@@ -67,7 +67,10 @@ status pg_session_find(void *backend, const void *ctx, const char *hash, int64_t
 {
 	status st = session_read(backend, ctx, hash, now_ms, out);
 
-	return st == ST_UNAVAILABLE && stale_session_recall(backend, ctx, hash, now_ms, out) ? ST_OK : st;
+	if (st != ST_UNAVAILABLE)
+		return st;
+	outside_look(backend);
+	return stale_session_recall(backend, ctx, hash, now_ms, out) ? ST_OK : st;
 }
 
 /* ---- login ------------------------------------------------------------------------------------------------------- */

@@ -387,4 +387,7 @@ void stale_settle(struct pg *p)
 	for (size_t i = 0; i < o->revoked_count; i++)
 		revoke(p, &o->revoked[i]);
 	o->revoked_count = 0;
+	if (o->wrote)
+		outside_mark(p);
+	o->wrote = false;
 }

@@ -92,6 +92,9 @@ status pg_write(struct pg *p, struct batch *b)
 		return ST_UNAVAILABLE;
 	TRY(deferred_flush(p));
 	b->begin = !p->unit;
+	if (!p->unit)
+		outside_mark(p);
+	p->outage.wrote = true;
 	st = pg_run(p, b);
 	stale_changed(p, b->changes);
 	return st;
@@ -198,8 +201,9 @@ status pg_read(struct pg *p, struct batch *b)
 	if (st == ST_OK) {
 		keep_hints(p, b, calls);
 		stale_keep(p, b, asked);
-	} else if (st == ST_UNAVAILABLE && stale_recall(p, b)) {
-		st = ST_OK;
+	} else if (st == ST_UNAVAILABLE) {
+		outside_look(p);
+		st = stale_recall(p, b) ? ST_OK : st;
 	}
 	return st;
 }
