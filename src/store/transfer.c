@@ -31,7 +31,8 @@ void transfer_progress(struct transfer *t, const struct transfer_count *n, int64
 	if (now < t->shown_ms + PROGRESS_MS)
 		return;
 	t->shown_ms = now;
-	fprintf(t->out, "%s: %lld of %lld\n", n->store, (long long)done, (long long)n->source);
+	fprintf(t->out, "%s: %lld of %lld\n", n->store, (long long)done,
+	        (long long)(n->expected > 0 ? n->expected : n->source));
 	fflush(t->out);
 }
 

@@ -19,6 +19,7 @@
 struct transfer_count {
 	const char *store;
 	int64_t source;    /* documents to be moved */
+	int64_t expected;  /* the same, as far as it is known before; 0 = source. For lines of progress */
 	int64_t target;    /* those of them that are at the other side afterwards, counted there */
 	int64_t added;     /* in this run */
 	int64_t different; /* there before, with other contents; left alone */

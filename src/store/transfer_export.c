@@ -376,7 +376,7 @@ static bool run_export(struct export *x, const void *ctx)
 
 	x->bookkeeping_path = mem_printf(ctx, "%s/%s", x->to->folder, TRANSFER_BOOKKEEPING);
 	x->bookkeeping = fopen(x->bookkeeping_path, "we");
-	if (x->bookkeeping == NULL)
+	if (x->bookkeeping == NULL || fchmod(fileno(x->bookkeeping), 0640) != 0)
 		return transfer_fail(x->t, x->bookkeeping_path, strerror(errno));
 	if (pg_snapshot(x->from) != ST_OK) {
 		fclose(x->bookkeeping);

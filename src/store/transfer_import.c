@@ -399,6 +399,19 @@ static status flush_events(struct import *im, struct work *w)
 	return ST_OK;
 }
 
+static int64_t count_lines(FILE *f)
+{
+	char data[65536];
+	int64_t lines = 0;
+	size_t n;
+
+	while ((n = fread(data, 1, sizeof(data), f)) > 0)
+		for (size_t i = 0; i < n; i++)
+			lines += data[i] == '\n';
+	rewind(f);
+	return lines;
+}
+
 static status import_lines(struct import *im, struct transfer_count *n, FILE *f)
 {
 	struct work w = {.model = &model_audit_events, .n = n, .ctx = talloc_new(NULL)};
@@ -407,6 +420,7 @@ static status import_lines(struct import *im, struct transfer_count *n, FILE *f)
 	ssize_t len;
 	status st = ST_OK;
 
+	n->expected = count_lines(f);
 	while (st == ST_OK && (len = getline(&line, &room, f)) > 0) {
 		json_object *doc;
 
