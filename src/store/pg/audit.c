@@ -119,10 +119,13 @@ void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n
 	for (size_t i = 0; i < n;) {
 		size_t some = n - i < EVENTS_MOST ? n - i : EVENTS_MOST;
 		const char **values = mem_array(batch->ctx, const char *, EVENT_PARAMS * EVENTS_MOST);
+		bool users = false; /* else there is nothing to check */
 
-		for (size_t k = 0; k < some; k++)
+		for (size_t k = 0; k < some; k++) {
 			event_values(batch->ctx, events[i + k], values + k * EVENT_PARAMS);
-		batch_add(batch, insert_sql(some, checked), values, (int)(some * EVENT_PARAMS));
+			users = users || values[k * EVENT_PARAMS + EVENT_ACTOR_USER] != NULL;
+		}
+		batch_add(batch, insert_sql(some, checked && users), values, (int)(some * EVENT_PARAMS));
 		i += some;
 	}
 }

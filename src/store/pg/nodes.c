@@ -210,7 +210,7 @@ status pg_node_heartbeat(void *backend, const void *ctx, const char *node_id, js
 	if (known != NULL && known->doc == NULL)
 		return ST_NOT_FOUND;
 	if (known != NULL && defer_beat(p, node_id, beat, now_ms)) {
-		*before = json_clone(ctx, known->doc);
+		*before = json_shallow(ctx, known->doc);
 		*after = beaten(ctx, known->doc, beat, now_ms);
 		note_beat(p, *before, *after);
 		return ST_OK;

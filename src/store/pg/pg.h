@@ -65,7 +65,7 @@ struct batch {
 	const void *ctx;
 	struct call *calls;
 	size_t count, cap;
-	bool begin;       /* BEGIN in front, durable */
+	bool begin;       /* BEGIN in front, durable; with commit, the implicit transaction is made durable */
 	bool commit;      /* COMMIT behind */
 	uint64_t changes; /* topics (outage.h) that pg_write() changes; TOPICS_ALL unless set */
 	size_t failed_at; /* call that failed; count = COMMIT */

@@ -237,13 +237,15 @@ static bool send_all(struct pg *p, struct plan *plan, const struct batch *b)
 {
 	if (!send_forget(p, plan, b))
 		return false;
-	if (b->begin && (!send_word(p, plan, "BEGIN", ANSWER_PLAIN, 0) ||
-	                 !send_word(p, plan, "SET LOCAL synchronous_commit TO on", ANSWER_PLAIN, 0)))
+	/* A batch that is a transaction from its first statement to its last needs no words for that. */
+	if (b->begin && !b->commit && !send_word(p, plan, "BEGIN", ANSWER_PLAIN, 0))
+		return false;
+	if (b->begin && !send_word(p, plan, "SET LOCAL synchronous_commit TO on", ANSWER_PLAIN, 0))
 		return false;
 	for (size_t i = 0; i < b->count; i++)
 		if (!send_call(p, plan, &b->calls[i], i))
 			return false;
-	if (b->commit && !send_word(p, plan, "COMMIT", ANSWER_COMMIT, b->count))
+	if (b->commit && !b->begin && !send_word(p, plan, "COMMIT", ANSWER_COMMIT, b->count))
 		return false;
 	return PQpipelineSync(p->conn) == 1;
 }

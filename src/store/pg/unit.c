@@ -55,7 +55,7 @@ status pg_run(struct pg *p, struct batch *b)
 			p->failed = st;
 			return st;
 		}
-		if (b->begin)
+		if (b->begin && !b->commit)
 			send_rollback(p);
 		if (outcome != EXCHANGE_AGAIN || races++ == RACES_MOST)
 			return st;
