@@ -113,7 +113,8 @@ BEGIN
 END
 $$;
 
--- Words (the latest first, with their times) and their number of events: up to `most` of those that meet a condition.
+-- Words (the latest first, with their times) and their number of events: up to `most` of those that meet a condition. So
+-- many of them are more than can be listed, and in no order.
 CREATE FUNCTION rakkr_fcgi.audit_words_of(of_kind "char", pattern text, most bigint, OUT words integer[],
 	OUT times timestamptz[], OUT number bigint)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
@@ -122,10 +123,13 @@ BEGIN
 		SELECT array_agg(w.id), array_agg(w.newest), sum(w.n) INTO words, times, number
 			FROM rakkr_fcgi.audit_words w WHERE w.kind = of_kind AND w.value = pattern;
 	ELSE
-		SELECT array_agg(w.id ORDER BY w.newest DESC), array_agg(w.newest ORDER BY w.newest DESC), sum(w.n)
-			INTO words, times, number
+		SELECT array_agg(w.id), array_agg(w.newest), sum(w.n) INTO words, times, number
 			FROM (SELECT x.id, x.newest, x.n FROM rakkr_fcgi.audit_words x
 				WHERE x.kind = of_kind AND x.folded LIKE pattern LIMIT most) w;
+		IF most IS NULL OR cardinality(words) < most THEN
+			SELECT array_agg(w.id), array_agg(w.newest) INTO words, times
+				FROM (SELECT u.id, u.newest FROM unnest(words, times) u (id, newest) ORDER BY u.newest DESC) w;
+		END IF;
 	END IF;
 	words := coalesce(words, '{}');
 	number := coalesce(number, 0);
@@ -145,7 +149,7 @@ DECLARE
 	names constant text[] := ARRAY['action', 'actor', 'target', 'reason', 'outcome', 'permission'];
 	kinds constant "char"[] := ARRAY['a', 'c', 't', 'r', 'o', 'p']::"char"[];
 	wanted constant text[] := ARRAY[action_like, actor_like, target_like, reason_like, outcome_is, permission_is];
-	words_most constant integer := 5000;
+	words_most constant integer := 2000;
 	walk_most constant integer := 2000; -- so many events are looked at faster than words are
 	total bigint;
 	found record;

@@ -217,8 +217,9 @@ static status commit_events(struct pg *p, const void *ctx, json_object *events, 
 }
 
 /*
- * A write that was put off until now (heartbeat) with its events: all in one round trip. Events that are refused go to
- * the spool, as always, and the write is sent again without them.
+ * A write that was put off until now (heartbeat, which makes its commit durable) with its events: all in one round trip
+ * and one implicit transaction. Events that are refused go to the spool, as always, and the write is sent again without
+ * them.
  */
 static status commit_deferred(struct pg *p, const void *ctx, json_object *events)
 {
@@ -232,7 +233,6 @@ static status commit_deferred(struct pg *p, const void *ctx, json_object *events
 	memcpy(b.calls, p->deferred.calls, writes * sizeof(*b.calls));
 	if (event_count(events) > 0)
 		add_events(&b, events, true);
-	b.begin = b.commit = true;
 	st = pg_run(p, &b);
 	if (st != ST_OK && st != ST_UNAVAILABLE && b.failed_at >= writes && b.failed_at < b.count) {
 		TRY(spool_append(&p->spool, events));
