@@ -347,3 +347,51 @@ Test(store_pg, tally_missing)
 	talloc_free(ctx);
 	store_pg_close(s);
 }
+
+/* ---- durability -------------------------------------------------------------------------------------------------- */
+
+/* Ends the unit of work with an event and tells what synchronous_commit was at that. */
+static const char *commit_how(struct store *s, const void *ctx, const char *action, bool durable)
+{
+	cr_assert_eq(store_commit(s, list_of(ctx, an_event(ctx, action)), durable), ST_OK);
+	return sql_text(ctx, mem_printf(ctx, "SELECT how FROM noted WHERE action = '%s'", action));
+}
+
+/* Events of allowed reads need not wait for the disk; every write does, however it travels. */
+Test(store_pg, writes_wait_for_the_disk)
+{
+	struct store *s = store_pg_open();
+	void *ctx = talloc_new(NULL);
+	json_object *node = enroll(s, ctx, "hash"), *found, *before, *after, *beat,
+	            *patch = parse(ctx, "{\"alias\":\"B\"}");
+	const char *id = json_str(node, "id");
+	int64_t now = clock_now_ms();
+	struct query q;
+	struct page page;
+
+	sql("CREATE TABLE noted (action text, how text)");
+	sql("CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO noted VALUES"
+	    " (NEW.action, current_setting('synchronous_commit')); RETURN NULL; END $$");
+	sql("CREATE TRIGGER note AFTER INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION note()");
+	cr_expect_str_eq(commit_how(s, ctx, "test.read", false), "off");
+	cr_expect_str_eq(commit_how(s, ctx, "test.denied", true), "on");
+	query_init(&q);
+	query_where(&q, "id", Q_EQ, id);
+	cr_assert_eq(store_update(s, ctx, &model_nodes, &q, patch, &page, NULL), ST_OK);
+	cr_expect_str_eq(commit_how(s, ctx, "test.write", false), "on");
+	/* one that came with its credential, and one that did not */
+	beat = parse(ctx, "{\"agentVersion\":\"0.1.0\",\"hostname\":\"h\",\"ipAddresses\":[],\"status\":\"online\"}");
+	for (int hinted = 0; hinted < 2; hinted++) {
+		if (hinted)
+			store_hint(s, &model_nodes, id);
+		cr_assert_eq(store_credential_find(s, ctx, "hash", now, &found), ST_OK);
+		cr_assert_eq(store_node_heartbeat(s, ctx, id, beat, now + hinted, &before, &after), ST_OK);
+		cr_expect_str_eq(commit_how(s, ctx, hinted ? "test.beat" : "test.lone_beat", false), "on");
+	}
+	cr_expect_str_eq(sql_text(ctx, mem_printf(ctx, "SELECT status FROM nodes WHERE id = '%s'", id)), "online");
+	/* that is over with the transaction */
+	cr_expect_str_eq(commit_how(s, ctx, "test.later_read", false), "off");
+	sql("DROP TABLE noted; DROP FUNCTION note CASCADE");
+	talloc_free(ctx);
+	store_pg_close(s);
+}
