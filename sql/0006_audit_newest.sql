@@ -113,20 +113,26 @@ BEGIN
 END
 $$;
 
--- Words (the latest first, with their times) and their number of events: up to `most` of those that meet a condition. So
--- many of them are more than can be listed, and in no order.
+-- Words (the latest first, with their times) and their number of events: up to `most` of those that meet a condition. If
+-- there are that many or more, they come in no order, and the number is an estimate for all: where the last one found
+-- stands tells how much of the table was looked through.
 CREATE FUNCTION rakkr_fcgi.audit_words_of(of_kind "char", pattern text, most bigint, OUT words integer[],
 	OUT times timestamptz[], OUT number bigint)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+	last tid;
 BEGIN
 	IF of_kind IN ('o', 'p') THEN
 		SELECT array_agg(w.id), array_agg(w.newest), sum(w.n) INTO words, times, number
 			FROM rakkr_fcgi.audit_words w WHERE w.kind = of_kind AND w.value = pattern;
 	ELSE
-		SELECT array_agg(w.id), array_agg(w.newest), sum(w.n) INTO words, times, number
-			FROM (SELECT x.id, x.newest, x.n FROM rakkr_fcgi.audit_words x
+		SELECT array_agg(w.id), array_agg(w.newest), sum(w.n), max(w.ctid) INTO words, times, number, last
+			FROM (SELECT x.id, x.newest, x.n, x.ctid FROM rakkr_fcgi.audit_words x
 				WHERE x.kind = of_kind AND x.folded LIKE pattern LIMIT most) w;
-		IF most IS NULL OR cardinality(words) < most THEN
+		IF cardinality(words) >= most THEN
+			number := number * (pg_relation_size('rakkr_fcgi.audit_words') / current_setting('block_size')::bigint)
+				/ ((last::text::point)[0]::bigint + 1);
+		ELSE
 			SELECT array_agg(w.id), array_agg(w.newest) INTO words, times
 				FROM (SELECT u.id, u.newest FROM unnest(words, times) u (id, newest) ORDER BY u.newest DESC) w;
 		END IF;
