@@ -98,6 +98,10 @@ bool json_parse(const void *ctx, const char *text, size_t n, json_object **out)
 	enum json_tokener_error err;
 
 	*out = NULL;
+	if (n == 2 && (memcmp(text, "{}", 2) == 0 || memcmp(text, "[]", 2) == 0)) { /* what many columns hold */
+		*out = text[0] == '{' ? json_new_object(ctx) : json_new_array(ctx);
+		return true;
+	}
 	if (n > INT32_MAX / 2 || !text_valid_utf8(text, n) || !json_well_formed(text, n))
 		return false;
 	text = widen_integers(ctx, text, &n);

@@ -30,23 +30,47 @@ status query_check(const struct model *m, const struct query *q)
 
 /* ---- one document ------------------------------------------------------------------------------------------------ */
 
+/* The SELECT of one document of m, whose id is the first parameter; made once. */
+static const struct sql *get_sql(const struct model *m, const struct model_field *id)
+{
+	static struct {
+		const struct model *model;
+		struct sql sql;
+	} made[64];
+	size_t i = 0;
+	struct sql *s;
+
+	while (made[i].model != NULL && made[i].model != m)
+		i++;
+	s = &made[i].sql;
+	if (made[i].model == m)
+		return s;
+	made[i].model = m;
+	sql_init(s, NULL);
+	sql_put(s, "SELECT ");
+	sql_columns(s, m, NULL);
+	sql_printf(s, " FROM %s t WHERE t.%s = ", m->table, id->column);
+	sql_param(s, "", sql_type(id));
+	sql_constant(s, m, " AND ");
+	return s;
+}
+
 bool get_add(struct batch *batch, const struct model *m, const char *id, bool optional, size_t *call)
 {
 	const struct model_field *f = model_field_find(m, m->id);
 	const char *text = param_text(batch->ctx, id);
-	struct sql s;
+	const char **values;
+	const struct sql *s;
 
 	/* No row has an id with bytes that are no UTF-8, which is what a changed text means. */
 	if (strcmp(text, id) != 0 || (f->type == M_UUID && param_uuid(id) == NULL))
 		return false;
-	sql_init(&s, batch->ctx);
-	sql_put(&s, "SELECT ");
-	sql_columns(&s, m, NULL);
-	sql_printf(&s, " FROM %s t WHERE t.%s = ", m->table, f->column);
-	sql_param(&s, text, sql_type(f));
-	sql_constant(&s, m, " AND ");
-	*call = optional ? batch_add_optional(batch, s.text.data, s.params.values, s.params.count)
-	                 : batch_add(batch, s.text.data, s.params.values, s.params.count);
+	s = get_sql(m, f);
+	values = mem_array(batch->ctx, const char *, (size_t)s->params.count);
+	memcpy(values, s->params.values, (size_t)s->params.count * sizeof(*values));
+	values[0] = text;
+	*call = optional ? batch_add_optional(batch, s->text.data, values, s->params.count)
+	                 : batch_add(batch, s->text.data, values, s->params.count);
 	batch->calls[*call].reads = topic_of(m);
 	return true;
 }
