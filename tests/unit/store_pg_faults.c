@@ -325,6 +325,46 @@ static void fix(void)
 	sql("DROP FUNCTION broken() CASCADE");
 }
 
+/* Two hosts spool through one outage and move at the same time; one of them is started again with what it left. */
+Test(store_pg_faults, spools_of_two_hosts)
+{
+	struct store *hosts[2];
+	void *ctx = talloc_new(NULL);
+	int64_t moved, all = 0;
+	pid_t child;
+	int state;
+
+	hosts[0] = store_pg_open();
+	config_set(conf, CFG_DATA_DIR, mem_printf(conf, "%s/other", folder));
+	hosts[1] = open_another();
+	allow(false);
+	end_connections();
+	for (int i = 0; i < 20; i++)
+		for (int h = 0; h < 2; h++)
+			cr_assert_eq(store_commit(hosts[h], list_of(ctx, an_event(ctx, "test.hosts")), true), ST_OK);
+	allow(true);
+	cr_expect_str_eq(sql_text(ctx, "SELECT count(*) FROM audit_events WHERE action = 'test.hosts'"), "0");
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		struct store *again = open_another();
+
+		_exit(store_audit_maintain(again, &moved) == ST_OK && moved == 20 ? 0 : 1);
+	}
+	for (int tries = 0; all < 20 && tries < 100; tries++) { /* it may hold off connecting for a moment */
+		if (store_audit_maintain(hosts[0], &moved) == ST_OK)
+			all += moved;
+		usleep(100000);
+	}
+	cr_assert_eq(waitpid(child, &state, 0), child);
+	cr_expect_eq(state, 0);
+	cr_expect_eq(all, 20);
+	cr_expect_str_eq(sql_text(ctx, "SELECT count(*) FROM audit_events WHERE action = 'test.hosts'"), "40");
+	talloc_free(hosts[1]);
+	talloc_free(ctx);
+	store_pg_close(hosts[0]);
+}
+
 Test(store_pg_faults, failures_by_class)
 {
 	static const struct {
