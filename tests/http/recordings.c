@@ -349,18 +349,19 @@ Test(recordings, filters_that_are_refused)
 	static const struct {
 		const char *query;
 		size_t issues;
-	} cases[] = {{"limit=0", 1},
-	             {"limit=201", 1},
-	             {"limit=-3", 2},
-	             {"limit=1.5", 1},
-	             {"limit=abc", 1},
-	             {"offset=-1", 1},
-	             {"cacheState=cached%20", 1},
-	             {"status=done", 1},
-	             {"sortBy=id", 1},
-	             {"recordedFrom=soon", 1},
-	             {"recordedTo=%2B275000-01-01T00:00:00Z", 1},
-	             {"sortOrder=up&healthStatus=fine", 2}};
+	} cases[] = {
+	    {"sortOrder=up&healthStatus=fine", 2}, /* not among the last: events of one millisecond have no order */
+	    {"limit=0", 1},
+	    {"limit=201", 1},
+	    {"limit=-3", 2},
+	    {"limit=1.5", 1},
+	    {"limit=abc", 1},
+	    {"offset=-1", 1},
+	    {"cacheState=cached%20", 1},
+	    {"status=done", 1},
+	    {"sortBy=id", 1},
+	    {"recordedFrom=soon", 1},
+	    {"recordedTo=%2B275000-01-01T00:00:00Z", 1}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct response r = get(fmt("/api/v1/recordings?%s", cases[i].query), admin());
 		must(r, 400);
