@@ -132,10 +132,9 @@ static void spill(const char *path, const char *text)
 
 static const char *fixtures(void)
 {
-	char *here = mem_strdup(mem, __FILE__);
+	const char *root = getenv("srcdir");
 
-	*strrchr(here, '/') = '\0';
-	return mem_printf(mem, "%s/../fixtures/existing-files", here);
+	return mem_printf(mem, "%s/tests/fixtures/existing-files", root != NULL ? root : ".");
 }
 
 static void copy_fixtures(void)
