@@ -78,8 +78,8 @@ END
 $$;
 
 -- The newest `most` folded events with one of these words in a column, and further conditions on the row f, to which the
--- patterns are $5. The words stand in the order of `newest`, the latest first. Events from a time on are events of the words whose newest is not
--- before it; usually as many words as events are wanted settle the page. The indexes have the order that is wanted;
+-- patterns are $5. The words stand in the order of `newest`, the latest first. Events from a time on are events of the
+-- words whose newest is not before it; usually as many words as events are wanted settle the page. The indexes have the order that is wanted;
 -- nothing may be gathered first and sorted then, whatever the planner thinks of how often a word occurs.
 DROP FUNCTION rakkr_fcgi.audit_newest(text, integer[], text, timestamptz, timestamptz, bigint);
 CREATE FUNCTION rakkr_fcgi.audit_newest(of_column text, words integer[], newest timestamptz[], conditions text,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "store/metrics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,26 +24,8 @@
 
 static bool is_resource_type(const char *type)
 {
-	static const char *const types[] = {
-	    "channel",
-	    "channel_map_assignment_plan",
-	    "channel_map_template",
-	    "health_event",
-	    "interface",
-	    "node",
-	    "recording",
-	    "recording_job",
-	    "recording_profile",
-	    "retention_policy",
-	    "room",
-	    "schedule",
-	    "upload_policy",
-	    "upload_provider",
-	    "watchdog_policy",
-	};
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (strcmp(type, types[i]) == 0)
+	for (size_t i = 0; metrics_about[i] != NULL; i++)
+		if (strcmp(type, metrics_about[i]) == 0)
 			return true;
 	return false;
 }
