@@ -256,22 +256,3 @@ $$;
 REVOKE ALL ON FUNCTION rakkr_fcgi.audit_note_late(), rakkr_fcgi.audit_forget(),
 	rakkr_fcgi.audit_fold_these(timestamptz, timestamptz, uuid[]),
 	rakkr_fcgi.audit_fold(integer) FROM PUBLIC;
-
--- Parts of texts are found by their trigrams where the server has them; without, all texts are looked through.
-DO $$
-DECLARE
-	place text;
-BEGIN
-	BEGIN
-		CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA rakkr_fcgi;
-	EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
-		RAISE WARNING 'pg_trgm cannot be created (%): audit filters will be slower', SQLERRM;
-	END;
-	SELECT quote_ident(n.nspname) INTO place FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-		WHERE e.extname = 'pg_trgm';
-	IF place IS NOT NULL THEN
-		EXECUTE format('CREATE INDEX audit_words_trigrams ON rakkr_fcgi.audit_words USING gin (folded %s.gin_trgm_ops)',
-			place);
-	END IF;
-END
-$$;

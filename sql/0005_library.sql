@@ -64,6 +64,14 @@ CREATE TABLE rakkr_fcgi.recording_facets (
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX recording_facets_key ON rakkr_fcgi.recording_facets (facet, md5(value));
 
+-- A text without the signs between its words. The trigrams of "rack 12" are those of "rack" and of " 12": every sixth text
+-- of a library has them, and all of those would have to be read. Whatever contains "rack 12" contains "rack12" in this
+-- form, and "ck1" and "k12" are rare. So the trigram indexes (0009_searches.sql) are over texts in this form.
+CREATE FUNCTION rakkr_fcgi.packed(content text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT translate(content, e' !"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~', '')
+$$;
+
 -- What searches look in: the recording's texts in lower case (full Unicode folding, as the program folds what is looked
 -- for), each between two chr(1).
 CREATE TABLE rakkr_fcgi.recording_texts (
@@ -71,7 +79,9 @@ CREATE TABLE rakkr_fcgi.recording_texts (
 	recorded_at timestamptz NOT NULL,
 	cell uuid NOT NULL,
 	common text NOT NULL, -- what many recordings share, and the name
-	own text NOT NULL     -- id, group of tracks, notes, snippets
+	own text NOT NULL,    -- id, group of tracks, notes, snippets
+	common_packed text GENERATED ALWAYS AS (rakkr_fcgi.packed(common)) STORED,
+	own_packed text GENERATED ALWAYS AS (rakkr_fcgi.packed(own)) STORED
 );
 CREATE INDEX recording_texts_list ON rakkr_fcgi.recording_texts (recorded_at DESC, id);
 CREATE INDEX recording_texts_cell ON rakkr_fcgi.recording_texts (cell);
@@ -302,7 +312,8 @@ CREATE TRIGGER rakkr_fcgi_note_truncate AFTER TRUNCATE ON public.recordings
 -- Jobs are searched in one text (contract 03 3.12.1); heartbeats do not change it and pay nothing.
 CREATE TABLE rakkr_fcgi.job_texts (
 	id varchar(120) PRIMARY KEY,
-	text text NOT NULL
+	text text NOT NULL,
+	text_packed text GENERATED ALWAYS AS (rakkr_fcgi.packed(text)) STORED
 );
 
 CREATE FUNCTION rakkr_fcgi.job_text(claimed_by text, command jsonb, failure_reason text, id text, node_id text,
@@ -356,33 +367,6 @@ CREATE TRIGGER rakkr_fcgi_note_delete AFTER DELETE ON public.recording_jobs
 	REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.note_jobs();
 CREATE TRIGGER rakkr_fcgi_note_truncate AFTER TRUNCATE ON public.recording_jobs
 	FOR EACH STATEMENT EXECUTE FUNCTION rakkr_fcgi.note_jobs();
-
--- Trigrams make any substring an indexed search; without the extension it is a scan of the texts. Tried again whenever the
--- schema is looked after, until somebody has created the extension. True if the indexes are there.
-CREATE FUNCTION rakkr_fcgi.index_texts() RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	place text;
-	wanted text[];
-BEGIN
-	IF to_regclass('rakkr_fcgi.job_texts_text') IS NOT NULL THEN -- the last one
-		RETURN true;
-	END IF;
-	CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA rakkr_fcgi;
-	SELECT quote_ident(n.nspname) INTO place FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-		WHERE e.extname = 'pg_trgm';
-	FOREACH wanted SLICE 1 IN ARRAY ARRAY[['recording_texts', 'common'], ['recording_texts', 'own'],
-			['recording_cells', 'words'], ['job_texts', 'text']] LOOP
-		EXECUTE format('CREATE INDEX %I ON rakkr_fcgi.%I USING gin (%I %s.gin_trgm_ops)', wanted[1] || '_' || wanted[2],
-			wanted[1], wanted[2], place);
-	END LOOP;
-	RETURN true;
-EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported OR lock_not_available THEN
-	RETURN false;
-END
-$$;
-REVOKE ALL ON FUNCTION rakkr_fcgi.index_texts() FROM PUBLIC;
-SELECT rakkr_fcgi.index_texts();
 
 -- Filters, each in the usual order.
 CREATE INDEX rakkr_fcgi_recordings_node ON public.recordings (node_id, recorded_at DESC, id);

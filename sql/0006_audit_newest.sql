@@ -11,42 +11,6 @@ UPDATE rakkr_fcgi.audit_words w SET newest = coalesce(CASE w.kind
 	WHEN 'p' THEN (SELECT max(f.created_at) FROM rakkr_fcgi.audit_finds f WHERE f.permission = w.id)
 	ELSE (SELECT upto FROM rakkr_fcgi.audit_folded) END, '-infinity');
 
--- As before (0005_library.sql), and for the texts of the audit log: their index, too, is made once the extension is
--- there. Texts go into that one at once: what waits to be put in would be read from end to end by every search.
-CREATE OR REPLACE FUNCTION rakkr_fcgi.index_texts() RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	place text;
-	wanted text[];
-BEGIN
-	FOREACH wanted SLICE 1 IN ARRAY ARRAY[['recording_texts', 'common', 'recording_texts_common', 'on'],
-			['recording_texts', 'own', 'recording_texts_own', 'on'],
-			['recording_cells', 'words', 'recording_cells_words', 'on'],
-			['job_texts', 'text', 'job_texts_text', 'on'],
-			['audit_words', 'folded', 'audit_words_trigrams', 'off']] LOOP
-		CONTINUE WHEN to_regclass('rakkr_fcgi.' || wanted[3]) IS NOT NULL;
-		IF place IS NULL THEN
-			CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA rakkr_fcgi;
-			SELECT quote_ident(n.nspname) INTO place FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-				WHERE e.extname = 'pg_trgm';
-		END IF;
-		EXECUTE format('CREATE INDEX %I ON rakkr_fcgi.%I USING gin (%I %s.gin_trgm_ops) WITH (fastupdate = %s)',
-			wanted[3], wanted[1], wanted[2], place, wanted[4]);
-	END LOOP;
-	RETURN true;
-EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported OR lock_not_available THEN
-	RETURN false;
-END
-$$;
-DO $$
-BEGIN
-	IF to_regclass('rakkr_fcgi.audit_words_trigrams') IS NOT NULL THEN
-		ALTER INDEX rakkr_fcgi.audit_words_trigrams SET (fastupdate = off);
-		PERFORM gin_clean_pending_list('rakkr_fcgi.audit_words_trigrams');
-	END IF;
-END
-$$;
-
 CREATE OR REPLACE FUNCTION rakkr_fcgi.audit_fold_these(since timestamptz, bound timestamptz, ids uuid[]) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -199,7 +199,8 @@ void store_rollback(struct store *s);
 bool store_dirty(const struct store *s);
 
 /*
- * Moves spooled audit events into the database, in order, exactly once; called by the runner. *moved: number.
+ * Moves spooled audit events into the database, in order, exactly once, and brings what lists go by up to date; called
+ * by the runner. *moved: number of events.
  * Flat files: makes buffered audit lines durable.
  */
 status store_audit_maintain(struct store *s, int64_t *moved);

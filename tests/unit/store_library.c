@@ -103,6 +103,11 @@ static const char *const kept[] = {
     SAME("SELECT id, text FROM rakkr_fcgi.job_texts",
          "SELECT id, rakkr_fcgi.job_text(claimed_by, command, failure_reason, id, node_id, recording_id, status) FROM "
          "recording_jobs"),
+    SAME("SELECT g.day, e.key, e.value::bigint FROM rakkr_fcgi.recording_grams g, jsonb_each_text(g.counts) e WHERE "
+         "g.day NOT IN (SELECT day FROM rakkr_fcgi.recording_days_changed)",
+         "SELECT rakkr_fcgi.utc_day(t.recorded_at), x, count(*) FROM rakkr_fcgi.recording_texts t, "
+         "rakkr_fcgi.grams_of(t.common || t.own) x WHERE rakkr_fcgi.utc_day(t.recorded_at) NOT IN (SELECT day FROM "
+         "rakkr_fcgi.recording_days_changed) GROUP BY 1, 2"),
     /* a bound is never below the newest recording */
     "SELECT count(*) FROM recordings r WHERE NOT EXISTS (SELECT FROM (SELECT folder, newest FROM "
     "rakkr_fcgi.recording_cells UNION ALL SELECT folder, newest FROM rakkr_fcgi.recording_changes) c WHERE c.folder = "
@@ -159,8 +164,13 @@ Test(store_library, what_is_kept_is_exact)
 	sql("SELECT rakkr_fcgi.fold_recordings()");
 	cr_expect_str_eq(sql_text(ctx, "SELECT count(*) FROM rakkr_fcgi.recording_changes"), "0");
 	expect_kept(ctx, "folded");
+	cr_expect_str_neq(sql_text(ctx, "SELECT rakkr_fcgi.count_grams(1000)"), "0");
+	cr_expect_str_eq(sql_text(ctx, "SELECT rakkr_fcgi.count_grams(1000)"), "0");
+	expect_kept(ctx, "counted");
 	sql("DELETE FROM recordings WHERE status = 'cached'");
+	expect_kept(ctx, "deleted");
 	sql("SELECT rakkr_fcgi.fold_recordings()");
+	sql("SELECT rakkr_fcgi.count_grams(3)");
 	expect_kept(ctx, "folded again");
 	cr_expect_str_eq(sql_text(ctx, "SELECT count(*) FROM rakkr_fcgi.recording_cells WHERE n <= 0"), "0");
 	sql("TRUNCATE recordings");
@@ -182,9 +192,11 @@ static int writer(int number)
 		    mem_printf(
 		        ctx,
 		        "INSERT INTO recordings (id, name, folder, recorded_at, source, status) VALUES ('w%d_%d', "
-		        "'Take %d', 'Shared', now(), 'ad_hoc', 'recording')",
+		        "'Take %d', 'Shared', '2026-01-02', 'ad_hoc', 'recording')",
 		        number, i, i),
-		    i % 5 == 2 ? "SELECT rakkr_fcgi.fold_recordings()" : "SELECT 1",
+		    i % 5 == 2   ? "SELECT rakkr_fcgi.fold_recordings()"
+		    : i % 5 == 4 ? "SELECT rakkr_fcgi.count_grams(2)"
+		                 : "SELECT 1",
 		    mem_printf(ctx, "UPDATE recordings SET status = 'cached' WHERE id = 'w%d_%d'", number, i - i % 2),
 		    i % 7 == 3 ? mem_printf(ctx, "DELETE FROM recordings WHERE id = 'w%d_%d'", number, i - 1)
 		               : "SELECT 1",
@@ -333,8 +345,39 @@ static const char *const searches[] = {"take",
                                        "track_3",
                                        "cached",
                                        "\xC3\xA9t\xC3\xA9",
-                                       "meetings/1"};
+                                       "meetings/1",
+                                       "take-7",
+                                       "e 7",
+                                       "e7",
+                                       "1_",
+                                       "_",
+                                       " ",
+                                       "17",
+                                       "7",
+                                       "\xC3\xA9",
+                                       "t\xC3\xA4",
+                                       "zz",
+                                       "\xF0\x9F\x8E\x99",
+                                       "-"};
 #define SEARCHES (sizeof(searches) / sizeof(searches[0]))
+
+static void compare_searches(struct store *s, const struct row_scope *scope)
+{
+	struct query q;
+
+	be_plain(conf);
+	for (size_t i = 0; i < SEARCHES; i++) {
+		query_init(&q);
+		q.scope = scope;
+		q.search = searches[i];
+		compare(s, &q, searches[i]);
+		q.filters[q.filter_count++] = filters[(i * 5) % FILTERS];
+		compare(s, &q, mem_printf(conf, "%s, %s", searches[i], q.filters[0].field));
+		query_sort(&q, i % 2 == 0 ? "name" : "status", i % 3 == 0);
+		query_sort(&q, "id", false);
+		compare(s, &q, mem_printf(conf, "%s, %s, sorted", searches[i], q.filters[0].field));
+	}
+}
 
 static void compare_all(struct store *s, const struct row_scope *scope)
 {
@@ -355,17 +398,7 @@ static void compare_all(struct store *s, const struct row_scope *scope)
 			        mem_printf(conf, "%s %s, %s %s", filters[i].field, filters[i].value, filters[k].field,
 			                   filters[k].value));
 		}
-	for (size_t i = 0; i < SEARCHES; i++) {
-		query_init(&q);
-		q.scope = scope;
-		q.search = searches[i];
-		compare(s, &q, searches[i]);
-		q.filters[q.filter_count++] = filters[(i * 5) % FILTERS];
-		compare(s, &q, mem_printf(conf, "%s, %s", searches[i], q.filters[0].field));
-		query_sort(&q, i % 2 == 0 ? "name" : "status", i % 3 == 0);
-		query_sort(&q, "id", false);
-		compare(s, &q, mem_printf(conf, "%s, %s, sorted", searches[i], q.filters[0].field));
-	}
+	compare_searches(s, scope);
 }
 
 static const struct {
@@ -396,8 +429,10 @@ Test(store_library, lists_say_the_same, .timeout = 600)
 	begin(&ctx, &s);
 	stir();
 	compare_all(s, NULL);
-	sql("SELECT rakkr_fcgi.fold_recordings()");
+	sql("SELECT rakkr_fcgi.fold_recordings(), rakkr_fcgi.count_grams(1000)");
 	compare_all(s, NULL);
+	stir();
+	compare_searches(s, NULL);
 	cr_expect_gt(compared, 1000);
 	end(ctx, s);
 }

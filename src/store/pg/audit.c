@@ -440,6 +440,8 @@ status pg_audit_maintain(void *backend, int64_t *moved)
 		close(lock);
 	if (st == ST_OK)
 		audit_fold(p);
+	if (st == ST_OK)
+		short_count(p);
 	talloc_free(ctx);
 	return st;
 }

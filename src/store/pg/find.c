@@ -7,7 +7,7 @@
  *   many: in the order of the list from the newest possible one on, until the page is full.
  *
  * Cells know the words of a recording but for the digits of its name. A search with digits is answered by the texts
- * alone: all hits are found.
+ * alone: all hits are found. One for one or two characters goes by the numbers of the days (short.c).
  */
 #include "store/pg/library.h"
 
@@ -21,9 +21,10 @@ struct finder {
 	const struct query *q;
 	struct named named; /* with q without the search */
 	struct order_keys keys;
-	const char *pattern; /* of the search; NULL = none */
-	bool indexable;      /* a trigram of it can be looked up */
-	bool cells;          /* the cells can tell how many there are */
+	bool search;
+	struct text_needle needle; /* of the search */
+	bool cells;                /* the cells can tell how many there are */
+	bool brief;                /* the numbers of the days can (short.c) */
 };
 
 /* True if q needs this, and cells can tell what it asks for. */
@@ -39,6 +40,13 @@ static bool wants_cells(const struct query *q)
 	return false;
 }
 
+/* True if the search is all that there is to look at, and the texts hold the order too. */
+static bool texts_suffice(const struct finder *f)
+{
+	return f->search && f->q->filter_count == 0 && f->q->any_count == 0 && f->q->scope == NULL &&
+	       f->q->sort_count == 0;
+}
+
 static bool finder_init(struct finder *f, const void *ctx, const struct query *q)
 {
 	if (q->search == NULL && !wants_cells(q))
@@ -47,29 +55,14 @@ static bool finder_init(struct finder *f, const void *ctx, const struct query *q
 	named_init(&f->named, ctx, q);
 	if (q->search == NULL)
 		return true;
-	f->pattern = like_pattern(ctx, q->search);
-	f->indexable = like_indexable(q->search);
+	f->search = true;
+	f->needle = text_needle(ctx, q->search);
+	f->brief = texts_suffice(f) && f->needle.gram != NULL;
 	f->cells = filters_in_cells(q) && strpbrk(q->search, "0123456789\002") == NULL;
 	return true;
 }
 
-/* True if the search is all that there is to look at, and the texts hold the order too. */
-static bool texts_suffice(const struct finder *f)
-{
-	return f->pattern != NULL && f->q->filter_count == 0 && f->q->any_count == 0 && f->q->scope == NULL &&
-	       f->q->sort_count == 0;
-}
-
 /* ---- pieces ------------------------------------------------------------------------------------------------------ */
-
-static void put_found(struct sql *s, const struct finder *f, bool indexable)
-{
-	sql_put(s, "(");
-	sql_like(s, "common", f->pattern, indexable);
-	sql_put(s, " OR ");
-	sql_like(s, "own", f->pattern, indexable);
-	sql_put(s, ")");
-}
 
 /* ", value AS k0, ...": what the order goes by, of t or of the text x. */
 static void put_keys(struct sql *s, const struct finder *f, bool of_text)
@@ -113,12 +106,12 @@ static void put_texts(struct sql *s, const struct finder *f, bool own_only)
 	sql_put(s, text ? "" : " JOIN recordings t ON t.id = x.id");
 	sql_put(s, " WHERE ");
 	if (own_only) {
-		sql_like(s, "own", f->pattern, f->indexable);
+		sql_text_has(s, "own", &f->needle, true);
 		sql_put(s, " AND NOT (");
-		sql_like(s, "common", f->pattern, false);
+		sql_text_has(s, "common", &f->needle, false);
 		sql_put(s, ")");
 	} else {
-		put_found(s, f, f->indexable);
+		sql_recording_has(s, &f->needle, true);
 	}
 	sql_and(s, &model_recordings, &f->named.query);
 }
@@ -131,15 +124,15 @@ static void put_total(struct sql *s, const struct finder *f)
 	sql_put(s, "c AS MATERIALIZED (SELECT t.key, t.n, t.newest FROM " CELLS);
 	begun = s->text.len;
 	cells_where(s, &f->named.rest);
-	if (f->pattern != NULL) {
+	if (f->search) {
 		sql_put(s, s->text.len > begun ? " AND t.words LIKE " : " WHERE t.words LIKE ");
-		sql_param(s, f->pattern, "text");
+		sql_param(s, f->needle.pattern, "text");
 		sql_put(s, "), o AS MATERIALIZED (");
 		put_texts(s, f, true);
 	}
 	sql_put(s, "), s AS MATERIALIZED (SELECT ((SELECT coalesce(sum(n), 0) FROM c)");
-	named_correction(s, &f->named, f->pattern);
-	sql_put(s, f->pattern != NULL ? " + (SELECT count(*) FROM o)" : "");
+	named_correction(s, &f->named, f->search ? &f->needle : NULL);
+	sql_put(s, f->search ? " + (SELECT count(*) FROM o)" : "");
 	sql_put(s, ")::bigint AS total), ");
 }
 
@@ -150,13 +143,13 @@ static void put_text_walk(struct sql *s, const struct finder *f)
 	sql_put(s, "SELECT x.id");
 	put_keys(s, f, true);
 	sql_put(s, " FROM rakkr_fcgi.recording_texts x WHERE (SELECT total FROM s) > " FEW " AND ");
-	put_found(s, f, false);
+	sql_recording_has(s, &f->needle, false);
 }
 
 /* The conditions stand outside of the ordered rows, or the server might sort all that meet them. */
 static void put_recording_walk(struct sql *s, const struct finder *f)
 {
-	bool bound = f->pattern == NULL && f->named.count == 0; /* nothing but recordings of these cells */
+	bool bound = !f->search && f->named.count == 0; /* nothing but recordings of these cells */
 
 	sql_put(s, "SELECT t.id");
 	put_key_names(s, f);
@@ -167,10 +160,10 @@ static void put_recording_walk(struct sql *s, const struct finder *f)
 	put_order(s, f);
 	sql_put(s, " OFFSET 0) t WHERE true");
 	sql_and(s, &model_recordings, &f->named.query);
-	if (f->pattern == NULL)
+	if (!f->search)
 		return;
 	sql_put(s, " AND EXISTS (SELECT FROM rakkr_fcgi.recording_texts x WHERE x.id = t.id AND ");
-	put_found(s, f, false);
+	sql_recording_has(s, &f->needle, false);
 	sql_put(s, ")");
 }
 
@@ -209,9 +202,9 @@ static void put_cells(struct sql *s, const struct finder *f)
 		sql_put(s, ")");
 	}
 	sql_put(s, ")");
-	if (named && f->pattern != NULL) {
+	if (named && f->search) {
 		sql_put(s, " AND ");
-		sql_like(s, "common", f->pattern, false);
+		sql_text_has(s, "common", &f->needle, false);
 	}
 	if (named)
 		sql_and(s, &model_recordings, &f->named.query);
@@ -222,29 +215,33 @@ static void put_cells(struct sql *s, const struct finder *f)
 
 static void put_hits(struct sql *s, const struct finder *f)
 {
-	if (!f->cells) {
-		put_texts(s, f, false);
+	if (f->brief) {
+		short_search(s, &f->needle, f->q);
 		return;
 	}
-	put_walk(s, f);
-	sql_put(s, " UNION ALL ");
-	put_cells(s, f);
-	if (f->pattern != NULL)
-		sql_put(s, " UNION ALL (SELECT * FROM o WHERE (SELECT total FROM s) <= " FEW ")");
+	if (f->cells)
+		put_total(s, f);
+	sql_put(s, "hits AS MATERIALIZED (");
+	if (!f->cells) {
+		put_texts(s, f, false);
+	} else {
+		put_walk(s, f);
+		sql_put(s, " UNION ALL ");
+		put_cells(s, f);
+		sql_put(s, f->search ? " UNION ALL (SELECT * FROM o WHERE (SELECT total FROM s) <= " FEW ")" : "");
+	}
+	sql_put(s, ")");
 }
 
 /* Total in column 0, the page's documents behind column 1; one row without a document if the page is empty. */
 static void put_statement(struct sql *s, const struct finder *f)
 {
 	sql_put(s, "WITH ");
-	if (f->cells)
-		put_total(s, f);
-	sql_put(s, "hits AS MATERIALIZED (");
 	put_hits(s, f);
-	sql_put(s, "), page AS MATERIALIZED (SELECT * FROM hits");
+	sql_put(s, ", page AS MATERIALIZED (SELECT * FROM hits");
 	put_order(s, f);
 	sql_limit(s, f->q);
-	sql_printf(s, ") SELECT (SELECT %s), t.id, ", f->cells ? "total FROM s" : "count(*) FROM hits");
+	sql_printf(s, ") SELECT (SELECT %s), t.id, ", f->cells || f->brief ? "total FROM s" : "count(*) FROM hits");
 	sql_columns(s, &model_recordings, NULL);
 	sql_put(s, " FROM (SELECT 1) one LEFT JOIN (page JOIN recordings t ON t.id = page.id) ON true");
 	put_order(s, f);

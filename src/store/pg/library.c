@@ -113,26 +113,27 @@ void named_source(struct sql *s, const struct named *n, const struct query *q)
 	sql_where(s, &model_recordings, q);
 }
 
-static void put_named_count(struct sql *s, const struct named *n, const struct query *q, const char *pattern)
+static void put_named_count(struct sql *s, const struct named *n, const struct query *q,
+                            const struct text_needle *needle)
 {
 	sql_put(s, "(SELECT count(*) FROM ");
 	named_source(s, n, q);
-	if (pattern != NULL) {
+	if (needle != NULL) {
 		sql_put(s, " AND EXISTS (SELECT FROM rakkr_fcgi.recording_texts x WHERE x.id = t.id AND ");
-		sql_like(s, "common", pattern, false);
+		sql_text_has(s, "common", needle, false);
 		sql_put(s, ")");
 	}
 	sql_put(s, ")");
 }
 
-void named_correction(struct sql *s, const struct named *n, const char *pattern)
+void named_correction(struct sql *s, const struct named *n, const struct text_needle *needle)
 {
 	if (n->count == 0)
 		return;
 	sql_put(s, " + ");
-	put_named_count(s, n, &n->query, pattern);
+	put_named_count(s, n, &n->query, needle);
 	sql_put(s, " - ");
-	put_named_count(s, n, &n->rest, pattern);
+	put_named_count(s, n, &n->rest, needle);
 }
 
 /* ---- totals ------------------------------------------------------------------------------------------------------ */

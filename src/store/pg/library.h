@@ -38,10 +38,13 @@ void named_init(struct named *n, const void *ctx, const struct query *q);
 /* "(SELECT * of those named) t WHERE ..." as q (the query or the rest of n) sees them. */
 void named_source(struct sql *s, const struct named *n, const struct query *q);
 
-/* " + those that only the whole query matches - those that only the rest matches"; pattern: of a search, or NULL. */
-void named_correction(struct sql *s, const struct named *n, const char *pattern);
+/* " + those that only the whole query matches - those that only the rest matches"; needle: of a search, or NULL. */
+void named_correction(struct sql *s, const struct named *n, const struct text_needle *needle);
 
 /* True if q is such a list; then it answers it. */
 bool find_list(struct pg *p, const void *ctx, const struct query *q, struct page *out, struct batch *b, status *result);
+
+/* "..., hits AS (id, k0, k1 of the hits that the page of q is among)", behind WITH; the total is in s. See short.c. */
+void short_search(struct sql *s, const struct text_needle *n, const struct query *q);
 
 #endif

@@ -82,7 +82,7 @@ struct pg {
 	struct attempt attempt;
 	int64_t budget_until_ms; /* monotonic; while the database is known to be away: no answer is waited for longer */
 	bool probed;             /* it was looked at whether the server is there since it answered last */
-	int64_t deadline_ms; /* monotonic; 0 = the usual limits */
+	int64_t deadline_ms;     /* monotonic; 0 = the usual limits */
 
 	bool timed_out; /* the last exchange got no answer; whoever asked has waited long enough */
 
@@ -108,6 +108,7 @@ struct pg {
 	int64_t no_tally_until_ms; /* monotonic; the tally table is missing */
 	int64_t no_finds_until_ms; /* monotonic; audit_find.c: what events are found by is missing */
 	int64_t fold_at_ms;        /* monotonic; audit_find.c: events are folded again then */
+	int64_t count_at_ms;       /* monotonic; short.c: the next day is counted then */
 };
 
 /* ---- connection.c ------------------------------------------------------------------------------------------------ */
@@ -295,12 +296,27 @@ void sql_where(struct sql *s, const struct model *m, const struct query *q);
 void sql_and(struct sql *s, const struct model *m, const struct query *q);
 /* LIKE pattern for texts in lower case that contain value in any case. */
 const char *like_pattern(const void *ctx, const char *value);
-/* "x.column LIKE pattern" over texts in lower case; the index on the column is kept out of it unless it can help. */
-void sql_like(struct sql *s, const char *column, const char *pattern, bool indexable);
-/* True if a trigram of value can be looked up. */
-bool like_indexable(const char *value);
 /* Conditions on the model's constant columns, if it has any, behind separator (" WHERE ", " AND "). */
 void sql_constant(struct sql *s, const struct model *m, const char *separator);
+
+/* ---- texts.c ----------------------------------------------------------------------------------------------------- */
+
+/* What is looked for in texts that are kept in lower case, in the forms that they are kept in. */
+struct text_needle {
+	const char *pattern; /* of LIKE */
+	const char *packed;  /* the same for texts without signs; NULL if no trigram of it could be looked up */
+	const char *gram;    /* in lower case, if it is no longer than two characters; else NULL */
+};
+struct text_needle text_needle(const void *ctx, const char *value);
+/* True if a trigram of value can be looked up. */
+bool like_indexable(const char *value);
+
+/* The text in a column of x contains n; indexed: found by the index, if it knows n. Else row by row. */
+void sql_text_has(struct sql *s, const char *column, const struct text_needle *n, bool indexed);
+/* The same for any text of the recording that x belongs to. */
+void sql_recording_has(struct sql *s, const struct text_needle *n, bool indexed);
+/* The condition that t contains text; false if no texts of m are kept, or none that can be used. */
+bool sql_text_search(struct sql *s, const struct model *m, const char *text);
 
 /* ---- scope.c ----------------------------------------------------------------------------------------------------- */
 
@@ -339,13 +355,18 @@ bool library_counts(struct pg *p, const void *ctx, const struct model *m, const 
 /* ---- audit_find.c ------------------------------------------------------------------------------------------------ */
 
 /*
- * The list of audit events that q asks for, out of what sql/0004_audit.sql keeps; false if it cannot tell, or not faster
- * than the table itself.
+ * The list of audit events that q asks for, out of what sql/0004_audit.sql keeps; false if it cannot tell, or not
+ * faster than the table itself.
  */
 bool audit_find_list(struct pg *p, const void *ctx, const struct model *m, const struct query *q, struct page *out,
                      status *result);
 /* Puts events into what they are found by; a few seconds of work at most. Failure only makes lists slower. */
 void audit_fold(struct pg *p);
+
+/* ---- short.c ----------------------------------------------------------------------------------------------------- */
+
+/* Now and then: counts anew what short searches go by, for one of the days that changed. */
+void short_count(struct pg *p);
 
 /* ---- generic.c, write.c ------------------------------------------------------------------------------------------ */
 

@@ -298,54 +298,6 @@ static void put_search(struct sql *s, const struct model *m, const char *text)
 	sql_put(s, ")");
 }
 
-/* Three letters or digits in a row make a trigram. */
-bool like_indexable(const char *value)
-{
-	int run = 0;
-
-	for (; *value != '\0'; value++) {
-		unsigned char c = (unsigned char)*value;
-		bool word = c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-		/* a character beyond ASCII has several bytes and may be none of a word */
-		run = !word ? 0 : c >= 0x80 ? run : run + 1;
-		if (run == 3)
-			return true;
-	}
-	return false;
-}
-
-void sql_like(struct sql *s, const char *column, const char *pattern, bool indexable)
-{
-	/* Without a trigram the index would be read from end to end. */
-	sql_printf(s, "x.%s%s LIKE ", column, indexable ? "" : " || ''");
-	sql_param(s, pattern, "text");
-}
-
-/* The same in the texts that triggers keep; false if there are none of m. */
-static bool put_text_search(struct sql *s, const struct model *m, const char *text)
-{
-	const char *pattern = like_pattern(s->text.ctx, text);
-	bool indexable = like_indexable(text);
-
-	if (!s->texts || strchr(text, '\001') != NULL) /* which divides the texts of a recording */
-		return false;
-	if (m == &model_jobs) {
-		sql_put(s, "t.id IN (SELECT x.id FROM rakkr_fcgi.job_texts x WHERE ");
-		sql_like(s, "text", pattern, indexable);
-	} else if (m == &model_recordings) {
-		sql_put(s, "t.id IN (SELECT x.id FROM rakkr_fcgi.recording_texts x WHERE ");
-		sql_like(s, "common", pattern, indexable);
-		sql_put(s, " OR ");
-		sql_like(s, "own", pattern, indexable);
-	} else {
-		return false;
-	}
-	/* One search, not a look at the text of every row on the way through a list. */
-	sql_put(s, " OFFSET 0)");
-	return true;
-}
-
 /* A user sees no job whose recording is gone, whatever he may see (03 3.0.2). */
 static void put_scope(struct sql *s, const struct model *m, const struct row_scope *scope)
 {
@@ -381,7 +333,7 @@ static void put_conditions(struct sql *s, const struct model *m, const struct qu
 	}
 	if (q->search != NULL) {
 		condition(s, &any);
-		if (!put_text_search(s, m, q->search))
+		if (!sql_text_search(s, m, q->search))
 			put_search(s, m, q->search);
 	}
 	if (q->scope != NULL) {

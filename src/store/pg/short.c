@@ -1,0 +1,76 @@
+/*
+ * Searches of all recordings for one or two characters, in the usual order (sql/0009_searches.sql). The number of hits
+ * of a day is kept, but for days that changed since: those are looked through. So the total is a sum over the days, and
+ * the page comes from the few days that it is made of.
+ */
+#include "store/pg/library.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+#define COUNT_EVERY_MS 2000 /* one day is counted anew that often: about 100 ms of the server's time */
+#define AGAIN_MS 60000      /* how long what is missing is taken for missing */
+
+#define TEXTS_OF(day)                                                                                                  \
+	" JOIN rakkr_fcgi.recording_texts x ON x.recorded_at >= rakkr_fcgi.day_begin(" day                             \
+	") AND x.recorded_at < rakkr_fcgi.day_begin(" day " + 1)"
+
+/* "d AS (days that did not change, with the number of hits), h AS (hits of the others), s AS (total), ". */
+static void put_counts(struct sql *s, const struct text_needle *n)
+{
+	sql_put(s, "d AS MATERIALIZED (SELECT g.day, (g.counts->>");
+	sql_param(s, n->gram, "text");
+	sql_put(s, ")::bigint AS n FROM rakkr_fcgi.recording_grams g WHERE NOT EXISTS"
+	           " (SELECT FROM rakkr_fcgi.recording_days_changed c WHERE c.day = g.day)),"
+	           " h AS MATERIALIZED (SELECT c.day, x.id, x.recorded_at AS k0, x.id AS k1 FROM"
+	           " (SELECT DISTINCT day FROM rakkr_fcgi.recording_days_changed) c" TEXTS_OF("c.day") " WHERE ");
+	sql_recording_has(s, n, false);
+	sql_put(s,
+	        "), s AS MATERIALIZED (SELECT (coalesce((SELECT sum(n) FROM d), 0) + (SELECT count(*) FROM h))::bigint"
+	        " AS total), ");
+}
+
+/* "w AS (the newest days that have as many hits as the page and what is before it)". */
+static void put_days(struct sql *s, const struct query *q)
+{
+	sql_put(s,
+	        "w AS MATERIALIZED (SELECT day, kept FROM (SELECT day, kept, n, sum(n) OVER (ORDER BY day DESC) AS upto"
+	        " FROM (SELECT day, true AS kept, n FROM d WHERE n > 0"
+	        " UNION ALL SELECT day, false, count(*) FROM h GROUP BY day) u) v");
+	if (q->limit >= 0) {
+		sql_put(s, " WHERE upto - n < ");
+		sql_param(s, mem_printf(s->text.ctx, "%lld", (long long)q->limit), "bigint");
+		sql_put(s, " + ");
+		sql_param(s, mem_printf(s->text.ctx, "%lld", (long long)q->offset), "bigint");
+	}
+	sql_put(s, ")");
+}
+
+void short_search(struct sql *s, const struct text_needle *n, const struct query *q)
+{
+	put_counts(s, n);
+	put_days(s, q);
+	sql_put(s, ", hits AS MATERIALIZED (SELECT h.id, h.k0, h.k1 FROM w JOIN h ON h.day = w.day WHERE NOT w.kept"
+	           " UNION ALL SELECT x.id, x.recorded_at, x.id FROM w" TEXTS_OF("w.day") " WHERE w.kept AND ");
+	sql_recording_has(s, n, false);
+	sql_put(s, ")");
+}
+
+void short_count(struct pg *p)
+{
+	int64_t now_ms = clock_mono_ms();
+	struct batch b;
+	void *ctx;
+
+	if (!library_there(p) || now_ms < p->count_at_ms)
+		return;
+	p->count_at_ms = now_ms + COUNT_EVERY_MS;
+	ctx = talloc_new(NULL);
+	batch_init(&b, ctx);
+	b.changes = TOPICS_NONE;
+	batch_add(&b, "SELECT rakkr_fcgi.count_grams(1)", NULL, 0);
+	if (pg_run(p, &b) != ST_OK)
+		p->count_at_ms = now_ms + AGAIN_MS;
+	talloc_free(ctx);
+}
