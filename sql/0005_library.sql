@@ -66,7 +66,7 @@ CREATE UNIQUE INDEX recording_facets_key ON rakkr_fcgi.recording_facets (facet, 
 
 -- A text without the signs between its words. The trigrams of "rack 12" are those of "rack" and of " 12": every sixth text
 -- of a library has them, and all of those would have to be read. Whatever contains "rack 12" contains "rack12" in this
--- form, and "ck1" and "k12" are rare. So the trigram indexes (0009_searches.sql) are over texts in this form.
+-- form, and "ck1" and "k12" are rare. So the trigram indexes (0008_searches.sql) are over texts in this form.
 CREATE FUNCTION rakkr_fcgi.packed(content text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT translate(content, e' !"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~', '')

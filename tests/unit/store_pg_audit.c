@@ -1,4 +1,4 @@
-/* Finding audit events out of what is folded (sql/0004_audit.sql, 0006_audit_newest.sql): the same answers as the table
+/* Finding audit events out of what is folded (sql/0004_audit.sql): the same answers as the table
  * itself gives. */
 #include "unit/store_pg_server.h"
 

@@ -1,7 +1,6 @@
 /*
- * Filtered lists of audit events at any number of them, out of what the background process folds (sql/0004_audit.sql,
- * 0006_audit_newest.sql). Two round trips: the ids of the newest folded events that fit; then these and what is too new
- * to be folded.
+ * Filtered lists of audit events at any number of them, out of what the background process folds (sql/0004_audit.sql).
+ * Two round trips: the ids of the newest folded events that fit; then these and what is too new to be folded.
  */
 #include "store/pg/pg.h"
 

@@ -1,6 +1,6 @@
 /*
  * What GET /metrics counts, in Postgres: one round trip of a fixed number of statements, each a GROUP BY, and one
- * statement whose rows are given on as they arrive (sql/0007_metrics.sql).
+ * statement whose rows are given on as they arrive (sql/0006_metrics.sql).
  */
 #include "store/metrics.h"
 

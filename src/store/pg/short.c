@@ -1,5 +1,5 @@
 /*
- * Searches of all recordings for one or two characters, in the usual order (sql/0009_searches.sql). The number of hits
+ * Searches of all recordings for one or two characters, in the usual order (sql/0008_searches.sql). The number of hits
  * of a day is kept, but for days that changed since: those are looked through. So the total is a sum over the days, and
  * the page comes from the few days that it is made of.
  */
