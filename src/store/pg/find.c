@@ -95,10 +95,31 @@ static void put_number(struct sql *s, int64_t n)
 	sql_param(s, mem_printf(s->text.ctx, "%lld", (long long)n), "bigint");
 }
 
+/* " AND the filters hold for the text's cell": looked up for each hit, instead of its recording. */
+static void put_in_cells(struct sql *s, const struct finder *f)
+{
+	size_t begun;
+
+	sql_put(s, " AND EXISTS (SELECT FROM " CELLS);
+	begun = s->text.len;
+	cells_where(s, &f->named.rest);
+	sql_put(s, s->text.len > begun ? " AND " : " WHERE ");
+	sql_put(s, "t.key = x.cell OFFSET 0)");
+}
+
+/*
+ * True if the filters are better asked of the cells than of the recordings: if an index finds the texts. Where it does
+ * not, the server would go through all texts of those cells, one cell after the other.
+ */
+static bool filtered_by_cells(const struct finder *f)
+{
+	return f->needle.packed != NULL && f->named.count == 0 && f->q->sort_count == 0 && filters_in_cells(f->q);
+}
+
 /* "SELECT id, keys FROM the texts that match, with the recording if something else of it is asked for". */
 static void put_texts(struct sql *s, const struct finder *f, bool own_only)
 {
-	bool text = texts_suffice(f);
+	bool alone = texts_suffice(f), by_cells = !alone && filtered_by_cells(f), text = alone || by_cells;
 
 	sql_printf(s, "SELECT %s.id", text ? "x" : "t");
 	put_keys(s, f, text);
@@ -113,7 +134,10 @@ static void put_texts(struct sql *s, const struct finder *f, bool own_only)
 	} else {
 		sql_recording_has(s, &f->needle, true);
 	}
-	sql_and(s, &model_recordings, &f->named.query);
+	if (by_cells)
+		put_in_cells(s, f);
+	else
+		sql_and(s, &model_recordings, &f->named.query);
 }
 
 /* "c AS (the cells that match), o AS (hits that cells cannot see), s AS (how many there are), ". */

@@ -12,9 +12,22 @@
 #define COUNT_EVERY_MS 2000 /* one day is counted anew that often: about 100 ms of the server's time */
 #define AGAIN_MS 60000      /* how long what is missing is taken for missing */
 
-#define TEXTS_OF(day)                                                                                                  \
-	" JOIN rakkr_fcgi.recording_texts x ON x.recorded_at >= rakkr_fcgi.day_begin(" day                             \
-	") AND x.recorded_at < rakkr_fcgi.day_begin(" day " + 1)"
+/* "CROSS JOIN LATERAL (hits of a day, the newest first) x": gone through in the order of their index, day by day. */
+static void put_hits_of(struct sql *s, const struct text_needle *n, const char *day)
+{
+	sql_printf(
+	    s,
+	    " CROSS JOIN LATERAL (SELECT x.id, x.recorded_at AS k0, x.id AS k1 FROM rakkr_fcgi.recording_texts x"
+	    " WHERE x.recorded_at >= rakkr_fcgi.day_begin(%s) AND x.recorded_at < rakkr_fcgi.day_begin(%s + 1) AND ",
+	    day, day);
+	sql_recording_has(s, n, false);
+	sql_put(s, " ORDER BY x.recorded_at DESC, x.id");
+}
+
+static void put_number(struct sql *s, int64_t n)
+{
+	sql_param(s, mem_printf(s->text.ctx, "%lld", (long long)n), "bigint");
+}
 
 /* "d AS (days that did not change, with the number of hits), h AS (hits of the others), s AS (total), ". */
 static void put_counts(struct sql *s, const struct text_needle *n)
@@ -23,15 +36,14 @@ static void put_counts(struct sql *s, const struct text_needle *n)
 	sql_param(s, n->gram, "text");
 	sql_put(s, ")::bigint AS n FROM rakkr_fcgi.recording_grams g WHERE NOT EXISTS"
 	           " (SELECT FROM rakkr_fcgi.recording_days_changed c WHERE c.day = g.day)),"
-	           " h AS MATERIALIZED (SELECT c.day, x.id, x.recorded_at AS k0, x.id AS k1 FROM"
-	           " (SELECT DISTINCT day FROM rakkr_fcgi.recording_days_changed) c" TEXTS_OF("c.day") " WHERE ");
-	sql_recording_has(s, n, false);
-	sql_put(s,
-	        "), s AS MATERIALIZED (SELECT (coalesce((SELECT sum(n) FROM d), 0) + (SELECT count(*) FROM h))::bigint"
-	        " AS total), ");
+	           " h AS MATERIALIZED (SELECT c.day, x.* FROM"
+	           " (SELECT DISTINCT day FROM rakkr_fcgi.recording_days_changed) c");
+	put_hits_of(s, n, "c.day");
+	sql_put(s, " OFFSET 0) x), s AS MATERIALIZED (SELECT (coalesce((SELECT sum(n) FROM d), 0)"
+	           " + (SELECT count(*) FROM h))::bigint AS total), ");
 }
 
-/* "w AS (the newest days that have as many hits as the page and what is before it)". */
+/* "w AS (the newest days that have as many hits as the page and what is before it), ". */
 static void put_days(struct sql *s, const struct query *q)
 {
 	sql_put(s,
@@ -40,21 +52,30 @@ static void put_days(struct sql *s, const struct query *q)
 	        " UNION ALL SELECT day, false, count(*) FROM h GROUP BY day) u) v");
 	if (q->limit >= 0) {
 		sql_put(s, " WHERE upto - n < ");
-		sql_param(s, mem_printf(s->text.ctx, "%lld", (long long)q->limit), "bigint");
+		put_number(s, q->limit);
 		sql_put(s, " + ");
-		sql_param(s, mem_printf(s->text.ctx, "%lld", (long long)q->offset), "bigint");
+		put_number(s, q->offset);
 	}
-	sql_put(s, ")");
+	sql_put(s, "), ");
 }
 
 void short_search(struct sql *s, const struct text_needle *n, const struct query *q)
 {
 	put_counts(s, n);
 	put_days(s, q);
-	sql_put(s, ", hits AS MATERIALIZED (SELECT h.id, h.k0, h.k1 FROM w JOIN h ON h.day = w.day WHERE NOT w.kept"
-	           " UNION ALL SELECT x.id, x.recorded_at, x.id FROM w" TEXTS_OF("w.day") " WHERE w.kept AND ");
-	sql_recording_has(s, n, false);
-	sql_put(s, ")");
+	sql_put(s,
+	        "hits AS MATERIALIZED (SELECT h.id, h.k0, h.k1 FROM h WHERE h.day IN (SELECT day FROM w WHERE NOT kept)"
+	        " UNION ALL SELECT x.* FROM (SELECT day FROM w WHERE kept) w");
+	put_hits_of(s, n, "w.day");
+	if (q->limit >= 0) {
+		sql_put(s, " LIMIT ");
+		put_number(s, q->limit);
+		sql_put(s, " + ");
+		put_number(s, q->offset);
+	} else {
+		sql_put(s, " OFFSET 0");
+	}
+	sql_put(s, ") x)");
 }
 
 void short_count(struct pg *p)
