@@ -3,6 +3,7 @@
 #include "api/job_lookup.h"
 #include "api/jobs.h"
 #include "base/mem.h"
+#include "runner/lease.h"
 
 /* Members of the job, then of its command. */
 static const char *const job_columns[] = {
@@ -73,6 +74,7 @@ status job_export(struct request *r)
 
 	if (!job_filters(r, &filters, &issues))
 		return reply_issues(r, "Invalid recording job filters", issues);
+	TRY(lease_expire_often(r->store, r->config, r->mem, r->now_ms));
 	TRY(job_query(r, filters, q));
 	counting = *q;
 	counting.limit = 0;

@@ -55,6 +55,14 @@ status job_scope(struct request *r, const struct row_scope **scope)
 	return ST_OK;
 }
 
+status job_expire_all(struct request *r)
+{
+	size_t ended;
+
+	TRY(lease_expire_all(r->store, r->config, r->mem, r->now_ms, &ended));
+	return ended > 0 ? store_commit(r->store, NULL, true) : ST_OK;
+}
+
 status job_active(struct request *r, const char *recording_id, const char *except, json_object **job)
 {
 	struct query q;

@@ -27,6 +27,12 @@ status job_route_target(struct request *r, struct target *t);
  */
 status job_scope(struct request *r, const struct row_scope **scope);
 
+/*
+ * Ends the jobs whose lease is over before a route decides by their states (03 3.11.2). Committed here, for a refusal
+ * would drop it with the rest of what the request has written.
+ */
+status job_expire_all(struct request *r);
+
 /* The first active job of a recording, newest first, but for the job called except (may be NULL); *job NULL if none. */
 status job_active(struct request *r, const char *recording_id, const char *except, json_object **job);
 

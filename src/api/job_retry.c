@@ -21,6 +21,7 @@ status job_selection(struct request *r, const char *invalid, struct selection *s
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &body_schema, body, &clean, &issues))
 		return fail_issues(r, invalid, issues, "invalid_request", JOB_COLLECTION, NULL);
+	TRY(job_expire_all(r));
 	TRY(job_scope(r, &scope));
 	TRY(selection_load(r, &model_jobs, scope, json_get(clean, "jobIds"), false, sel));
 	*good = json_object_array_length(sel->hidden) == 0;
@@ -90,6 +91,7 @@ status job_retry_one(struct request *r)
 	const char *reason, *file;
 	status s;
 
+	TRY(job_expire_all(r));
 	TRY(find_visible(r, &job, &before));
 	if (job == NULL)
 		return ST_OK;

@@ -441,6 +441,21 @@ status node_interface_edit(struct request *r)
 
 /* ---- rotation ---------------------------------------------------------------------------------------------------- */
 
+/*
+ * The old token must not be taken from memory either while the database is away. It is good until the commit, and a
+ * call with it is remembered: so it is forgotten after that, not before.
+ */
+static status commit_rotation(struct request *r, const char *node_id)
+{
+	json_object *events = r->audit;
+	status st;
+
+	r->audit = NULL;
+	st = store_commit(r->store, events, true);
+	live_credential_forget_node(r->live, node_id);
+	return st;
+}
+
 status node_rotate(struct request *r)
 {
 	const char *id = req_param(r, "nodeId");
@@ -457,11 +472,10 @@ status node_rotate(struct request *r)
 	if (st != ST_OK)
 		return fail(r, 503, "Node credential rotation unavailable",
 		            store_reason(st, "credential_rotation_failed"), unknown, NULL);
-	/* The old token must not be taken from memory either while the database is away. */
-	live_credential_forget_node(r->live, id);
 	audit_add(r, &(struct audit){.target = TARGET("node", id, json_str(node, "alias")),
 	                             .before = node_snapshot(r->mem, node),
 	                             .after = node_snapshot(r->mem, node),
 	                             .details = credential_details(r, envelope)});
+	TRY(commit_rotation(r, id));
 	return reply_credential(r, envelope, node);
 }

@@ -138,16 +138,24 @@ static const struct reference retention_reference = {&model_retention_policies,
                                                      "retention_policy_not_found",
                                                      true};
 
-static status check_node(struct request *r, struct start *w)
+static status find_node(struct request *r, struct start *w)
 {
 	const char *id = json_str(w->body, "nodeId");
-	const char *interface_id = json_str(w->body, "captureInterfaceId");
 	status s = node_find_visible(r, id, &w->node);
 
 	if (s == ST_NOT_FOUND)
 		return refuse(r, w, 404, "Node not found", "node_not_found", TARGET("node", id, NULL));
-	if (s != ST_OK)
-		return s;
+	return s;
+}
+
+static status check_node(struct request *r, struct start *w)
+{
+	const char *id = json_str(w->body, "nodeId");
+	const char *interface_id = json_str(w->body, "captureInterfaceId");
+
+	TRY(find_node(r, w));
+	if (w->answered)
+		return ST_OK;
 	w->node_target = TARGET("node", id, json_str(w->node, "alias"));
 	if (interface_id != NULL && capture_interface(w->node, interface_id) == NULL)
 		return refuse(r, w, 409, "Recording interface not found", "recording_interface_not_found",
@@ -195,16 +203,21 @@ static status busy_jobs(struct request *r, const char *node_id, const char **fir
 	return ST_OK;
 }
 
-/* Counts and starts of one node come one after the other: the lock is held until the start is committed (D-17). */
+/*
+ * Counts and starts of one node come one after the other: the lock is held until the start is committed (D-17). The
+ * node is looked at again under it, for a job of one that has been removed would wait for ever.
+ */
 static status check_capacity(struct request *r, struct start *w)
 {
-	const char *node_id = json_str_or(w->node, "id", "");
-	int64_t max = json_int(node_capacity(r->mem, w->node), "maxConcurrentRecordings", 1);
-	const char *first;
-	int64_t busy;
+	const char *node_id = json_str_or(w->node, "id", ""), *first;
+	int64_t max, busy;
 
-	max = max < 1 ? 1 : max > CAPACITY_MAX ? CAPACITY_MAX : max;
 	TRY(store_lock(r->store, mem_printf(r->mem, "node:%s", node_id)));
+	TRY(find_node(r, w));
+	if (w->answered)
+		return ST_OK;
+	max = json_int(node_capacity(r->mem, w->node), "maxConcurrentRecordings", 1);
+	max = max < 1 ? 1 : max > CAPACITY_MAX ? CAPACITY_MAX : max;
 	TRY(busy_jobs(r, node_id, &first, &busy));
 	if (busy < max)
 		return ST_OK;

@@ -91,18 +91,20 @@ status lease_expire(struct store *s, const struct config *c, const void *ctx, in
 	return job_terminal(s, ctx, now_ms, json_object_array_get_idx(page.docs, 0), &result);
 }
 
-status lease_expire_all(struct store *s, const struct config *c, const void *ctx, int64_t now_ms)
+status lease_expire_all(struct store *s, const struct config *c, const void *ctx, int64_t now_ms, size_t *ended)
 {
 	struct query q;
 	struct page page;
 
+	*ended = 0;
 	query_init(&q);
 	query_where_in(&q, "status", leased, sizeof(leased) / sizeof(leased[0]));
 	TRY(store_list(s, ctx, &model_jobs, &q, &page));
 	for (size_t i = 0; i < page.count; i++) {
-		bool ended;
+		bool over;
 
-		TRY(lease_expire(s, c, ctx, now_ms, json_object_array_get_idx(page.docs, i), &ended));
+		TRY(lease_expire(s, c, ctx, now_ms, json_object_array_get_idx(page.docs, i), &over));
+		*ended += over;
 	}
 	return ST_OK;
 }
@@ -111,11 +113,12 @@ status lease_expire_often(struct store *s, const struct config *c, const void *c
 {
 	static int64_t last = -PASS_PAUSE_MS;
 	int64_t now = clock_mono_ms();
+	size_t ended;
 
 	if (now - last < PASS_PAUSE_MS)
 		return ST_OK;
 	last = now;
-	return lease_expire_all(s, c, ctx, now_ms);
+	return lease_expire_all(s, c, ctx, now_ms, &ended);
 }
 
 static void sweep(const struct config *c)
@@ -135,7 +138,8 @@ static void sweep(const struct config *c)
 status lease_tick(struct app *app)
 {
 	void *ctx = talloc_new(NULL);
-	status result = lease_expire_all(app->store, app->config, ctx, clock_now_ms());
+	size_t ended;
+	status result = lease_expire_all(app->store, app->config, ctx, clock_now_ms(), &ended);
 
 	if (result == ST_OK)
 		result = store_commit(app->store, NULL, true);

@@ -22,8 +22,11 @@ bool lease_over(const struct config *c, json_object *job, int64_t now_ms);
 status lease_expire(struct store *s, const struct config *c, const void *ctx, int64_t now_ms, json_object *job,
                     bool *ended);
 
-/* Ends every job whose lease is over. One indexed read when there is none. Part of the caller's unit of work. */
-status lease_expire_all(struct store *s, const struct config *c, const void *ctx, int64_t now_ms);
+/*
+ * Ends every job whose lease is over, *ended of them. One indexed read when there is none. Part of the caller's unit of
+ * work.
+ */
+status lease_expire_all(struct store *s, const struct config *c, const void *ctx, int64_t now_ms, size_t *ended);
 
 /* The same, but at most once a second in this process: for routes that show jobs. */
 status lease_expire_often(struct store *s, const struct config *c, const void *ctx, int64_t now_ms);

@@ -246,20 +246,41 @@ status cache_receive(const void *ctx, const char *root, const char *group, const
 	return ST_OK;
 }
 
-status cache_publish(struct cache_upload *u, const char **reason)
+/*
+ * Gives the file that is there, if any, a second name. Not every file system has those: there it is moved out of the
+ * way, and its name is without a file for an instant.
+ */
+static bool keep_previous(struct cache_upload *u)
 {
 	char *kept = mem_printf(u, "%s" KEPT_SUFFIX, u->temp);
+	struct stat st;
 
-	if (link(u->final, kept) == 0)
-		u->kept = kept;
-	else if (errno != ENOENT)
+	if (lstat(u->final, &st) != 0)
+		return errno == ENOENT;
+	if (link(u->final, kept) != 0 && (!S_ISREG(st.st_mode) || rename(u->final, kept) != 0))
+		return errno == ENOENT;
+	u->kept = kept;
+	return true;
+}
+
+/* Takes back keep_previous(). */
+static void restore_previous(struct cache_upload *u)
+{
+	if (u->kept == NULL)
+		return;
+	rename(u->kept, u->final); /* does nothing if they are names of one file */
+	unlink(u->kept);
+	u->kept = NULL;
+}
+
+status cache_publish(struct cache_upload *u, const char **reason)
+{
+	if (!keep_previous(u))
 		return system_failure(u, "keep the previous file", errno, reason);
 	if (rename(u->temp, u->final) != 0) {
 		status s = system_failure(u, "rename", errno, reason);
 
-		if (u->kept != NULL)
-			unlink(u->kept);
-		u->kept = NULL;
+		restore_previous(u);
 		return s;
 	}
 	talloc_free(u->temp);

@@ -4,6 +4,7 @@
  */
 #include "http/outage.h"
 
+#include <string.h>
 #include <sys/wait.h>
 
 TestSuite(outside, .timeout = 120);
@@ -75,4 +76,51 @@ Test(outside, a_command_ends_what_is_known)
 	expect_all(disabled.token, 503, "disabled");
 	bring_back();
 	cr_expect(wait_until(back_to_normal, NULL, BACK_MS));
+}
+
+/* ---- a rotation under way ---------------------------------------------------------------------------------------- */
+
+static void end_slow(void)
+{
+	sql("DROP FUNCTION IF EXISTS public.test_slow() CASCADE");
+}
+
+static bool is_sleeping(void *arg)
+{
+	(void)arg;
+	return strcmp(sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), "1") == 0;
+}
+
+/* 0 rotates, and its commit takes a second; 1 is the node, which calls once more meanwhile. */
+static void rotate_and_beat(int index, void *arg)
+{
+	const struct node *n = arg;
+
+	if (index == 0)
+		must(post(fmt("%s/credentials/rotate", n->path), admin(), NULL), 201);
+	else if (wait_until(is_sleeping, NULL, 5000))
+		cr_expect_eq(beat(n), 202, "the old token is good until the commit");
+	else
+		cr_assert_fail("the rotation did not begin");
+}
+
+Test(outside, a_call_during_a_rotation_does_not_bring_the_old_token_back)
+{
+	struct node n;
+
+	prepare();
+	end_slow();
+	atexit(end_slow);
+	admin();
+	n = enroll_node("Rotated while it calls");
+	sql("CREATE FUNCTION public.test_slow() RETURNS trigger LANGUAGE plpgsql AS"
+	    " $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$");
+	sql("CREATE TRIGGER a_test_slow BEFORE INSERT ON audit_events FOR EACH ROW"
+	    " WHEN (NEW.action = 'nodes.credentials.rotate.succeeded') EXECUTE FUNCTION test_slow()");
+	parallel(2, rotate_and_beat, &n);
+	take_away();
+	cr_expect_eq(beat(&n), 503, "answered from memory");
+	bring_back();
+	cr_expect(wait_until(back_to_normal, NULL, BACK_MS));
+	cr_expect_eq(beat(&n), 401);
 }

@@ -1,7 +1,9 @@
 /* The audit log (contract 01 15; 09 D-50, D-51, D-76, D-77). */
 #include "http/harness.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EVENTS "/api/v1/audit-events"
 
@@ -294,4 +296,17 @@ Test(audit, only_with_permission)
 	must(get(EVENTS "/facets", u.token), 403);
 	must(get(EVENTS "/export", NULL), 401);
 	must(post(EVENTS "/export", u.token, "{}"), 403);
+}
+
+/* Events that are a transaction of their own are durable without a word of the server's about how they came. */
+Test(audit, events_leave_no_warning_in_the_log_of_the_database)
+{
+	if (!on_postgres())
+		cr_skip_test("flat files");
+	const char *log = fmt("%s/log/postgres.log", instance_dir());
+	cr_assert_eq(access(log, R_OK), 0, "%s", log);
+	must(get("/api/v1/nodes/node_no", admin()), 404);
+	must(get("/api/v1/nodes", "no token"), 401);
+	must(get("/api/v1/nodes?status=", admin()), 400);
+	cr_expect_neq(system(fmt("grep 'WARNING:  SET LOCAL' '%s' >&2", log)), 0);
 }

@@ -132,3 +132,42 @@ Test(races, heartbeats_do_not_undo_an_edit)
 	cr_expect_str_eq(j_str(r.json, "data.alias"), "Renamed");
 	cr_expect_str_eq(j_str(r.json, "data.tags.0"), "kept");
 }
+
+/* ---- a node that goes while a recording starts ------------------------------------------------------------------- */
+
+static bool somebody_waits(void *arg)
+{
+	(void)arg;
+	return strcmp(sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database ="
+	                  " (SELECT oid FROM pg_database WHERE datname = current_database())"),
+	              "0") != 0;
+}
+
+/* 0 starts a recording on the node; 1 removes the node, whose lock it has, as soon as the start waits for that. */
+static void start_and_remove(int index, void *arg)
+{
+	const struct node *n = arg;
+
+	if (index == 0) {
+		struct response r = post("/api/v1/recordings", admin(), "{\"nodeId\":\"%s\"}", n->id);
+		must(r, 404);
+		cr_expect_str_eq(j_str(r.json, "error"), "Node not found");
+		return;
+	}
+	cr_expect(wait_until(somebody_waits, NULL, 5000), "the start does not lock the node");
+	sql("DELETE FROM nodes WHERE id = '%s'", n->id);
+	sql("SELECT pg_advisory_unlock(hashtextextended('node:%s', 0))", n->id);
+}
+
+/* A job that no node can ever claim would keep its recording at work for ever. */
+Test(races, no_recording_starts_on_a_node_that_is_being_removed)
+{
+	if (!on_postgres())
+		cr_skip_test("a lock can only be held in a database");
+	struct node n = enroll_node("Removed");
+	admin();
+	sql("SELECT pg_advisory_lock(hashtextextended('node:%s', 0))", n.id);
+	parallel(2, start_and_remove, &n);
+	cr_expect_str_eq(sql("SELECT count(*) FROM recording_jobs WHERE node_id = '%s'", n.id), "0");
+	cr_expect_str_eq(j_str(audit_last("recordings.start.failed", n.id), "reason"), "node_not_found");
+}

@@ -9,6 +9,7 @@
 #include "transfer/tool.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -165,7 +166,7 @@ Test(cache, receive_and_publish)
 	cr_assert_eq(files_in("ad-hoc"), 1);
 }
 
-Test(cache, replaced_file_comes_back)
+static void replace_and_come_back(void)
 {
 	struct cache_upload *u;
 	const char *reason;
@@ -182,6 +183,44 @@ Test(cache, replaced_file_comes_back)
 	cr_assert_eq(cache_publish(u, &reason), ST_OK);
 	cache_settle(u, true);
 	cr_assert_str_eq(content("ad-hoc/rec_1.wav"), "new");
+	cr_assert_eq(files_in("ad-hoc"), 1);
+}
+
+Test(cache, replaced_file_comes_back)
+{
+	replace_and_come_back();
+}
+
+/* Some network and user-space file systems have no second names. */
+static int link_error;
+
+int link(const char *from, const char *to)
+{
+	errno = link_error;
+	return link_error != 0 ? -1 : linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+Test(cache, replaced_file_comes_back_without_links)
+{
+	static const int errors[] = {EPERM, EOPNOTSUPP, ENOSYS};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		link_error = errors[i];
+		replace_and_come_back();
+		cr_assert_eq(unlink(mem_printf(mem, "%s/ad-hoc/rec_1.wav", root)), 0);
+	}
+}
+
+/* The name is taken by a folder: nothing moves it. */
+Test(cache, what_is_no_file_stays)
+{
+	struct cache_upload *u;
+	const char *reason;
+
+	cr_assert_eq(receive("new", false, 10, &u), ST_OK);
+	cr_assert_eq(mkdir(mem_printf(mem, "%s/ad-hoc/rec_1.wav", root), 0700), 0);
+	cr_assert_eq(cache_publish(u, &reason), ST_INTERNAL);
+	talloc_free(u);
 	cr_assert_eq(files_in("ad-hoc"), 1);
 }
 

@@ -233,6 +233,19 @@ static bool send_forget(struct pg *p, struct plan *plan, const struct batch *b)
 	return send_plain(p, plan, "DEALLOCATE ALL", ANSWER_PLAIN, 0);
 }
 
+/*
+ * Makes the commit of this transaction wait for the disk. Without BEGIN it is for the server no transaction that SET
+ * LOCAL is meant for: it would obey, and write a warning into its log each time. Behind BEGIN there may be a SET
+ * TRANSACTION to come, which takes no query before it.
+ */
+static bool send_durable(struct pg *p, struct plan *plan, const struct batch *b)
+{
+	return send_word(p, plan,
+	                 b->commit ? "SELECT set_config('synchronous_commit', 'on', true)"
+	                           : "SET LOCAL synchronous_commit TO on",
+	                 ANSWER_PLAIN, 0);
+}
+
 static bool send_all(struct pg *p, struct plan *plan, const struct batch *b)
 {
 	if (!send_forget(p, plan, b))
@@ -240,7 +253,7 @@ static bool send_all(struct pg *p, struct plan *plan, const struct batch *b)
 	/* A batch that is a transaction from its first statement to its last needs no words for that. */
 	if (b->begin && !b->commit && !send_word(p, plan, "BEGIN", ANSWER_PLAIN, 0))
 		return false;
-	if (b->begin && !send_word(p, plan, "SET LOCAL synchronous_commit TO on", ANSWER_PLAIN, 0))
+	if (b->begin && !send_durable(p, plan, b))
 		return false;
 	for (size_t i = 0; i < b->count; i++)
 		if (!send_call(p, plan, &b->calls[i], i))
