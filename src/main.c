@@ -1,8 +1,11 @@
 /* The command line: picks a command, nothing else. */
 #include "command/command.h"
 
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -32,8 +35,22 @@ static void usage(FILE *out)
 	fputs("\n\"rakkr-fcgi command --help\" shows a command's options; see rakkr-fcgi(8).\n", out);
 }
 
+/*
+ * A stream that the caller closed must not become whatever is opened next, or messages end up in it. What is put in its
+ * place is open the wrong way round: reading and writing go on failing, and a lost export is not taken for a good one.
+ */
+static bool streams_occupy(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	if (!streams_occupy())
+		return 1;
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

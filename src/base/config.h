@@ -147,7 +147,13 @@ struct config *config_defaults(const void *ctx);
 /* Writes the mdoc(7) list of all variables, for the manual page. */
 void config_write_mdoc(FILE *out);
 
-/* Problems of the values themselves, one line each, for `rakkr-fcgi check`; returns their number. */
+/* The name of the variable. */
+const char *config_name(enum config_key k);
+
+/* True if only "0" and "1" make sense. */
+bool config_is_switch(enum config_key k);
+
+/* Numbers that took their default, one line each, for `rakkr-fcgi check`; returns how many. */
 int config_check(const struct config *c, FILE *out);
 
 #endif

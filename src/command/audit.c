@@ -1,5 +1,6 @@
 /* rakkr-fcgi audit: the audit log from the terminal. */
 #include "command/command.h"
+#include "command/owner.h"
 
 #include "api/audit_csv.h"
 #include "base/clock.h"
@@ -69,7 +70,7 @@ static int run(const char *file, const struct query *q)
 	void *mem = talloc_new(NULL);
 	const char *error = NULL;
 	const struct config *c = config_load(mem, file, &error);
-	struct store *s = c == NULL ? NULL : store_open(mem, c, &error);
+	struct store *s = c == NULL || !owner_become(c, &error) ? NULL : store_open(mem, c, &error);
 	int code = EXIT_PROBLEM;
 
 	log_init("audit", LOG_LEVEL_WARN);

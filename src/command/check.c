@@ -4,6 +4,7 @@
 #include "access/oidc_request.h"
 #include "base/mem.h"
 #include "process/sockets.h"
+#include "process/values.h"
 #include "store/migrate.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ static void check_values(struct check *c)
 	FILE *out = open_memstream(&text, &n);
 	if (out == NULL)
 		return;
-	int problems = config_check(c->config, out);
+	int problems = config_check(c->config, out) + values_check(c->config, out);
 	fclose(out);
 	if (problems == 0)
 		say(c, FINE, "configuration");
@@ -222,15 +223,28 @@ static void check_oidc(struct check *c)
 		say(c, FINE, "OpenID Connect at %s", o.issuer);
 }
 
-/* False if the options are wrong (said on stderr). */
-static bool options(int argc, char **argv, const char **file)
+static void usage(FILE *out)
 {
-	static const struct option known[] = {{"config", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
+	fputs("usage: rakkr-fcgi check [-c FILE]\n"
+	      "  looks at the configuration, and at what it names\n"
+	      "  -c, --config FILE  read settings from FILE (default: the environment, ./.env)\n"
+	      "exit status: 0 no problem, 1 problems (one a line), 2 usage\n",
+	      out);
+}
+
+/* False if the options are wrong (said on stderr); *help if that is what was asked for. */
+static bool options(int argc, char **argv, const char **file, bool *help)
+{
+	static const struct option known[] = {
+	    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	optind = 1;
-	for (int o; (o = getopt_long(argc, argv, "c:", known, NULL)) != -1;) {
-		if (o != 'c')
+	for (int o; (o = getopt_long(argc, argv, "c:h", known, NULL)) != -1;) {
+		if (o == 'h')
+			*help = true;
+		else if (o == 'c')
+			*file = optarg;
+		else
 			return false;
-		*file = optarg;
 	}
 	if (optind == argc)
 		return true;
@@ -241,8 +255,13 @@ static bool options(int argc, char **argv, const char **file)
 int command_check(int argc, char **argv)
 {
 	const char *file = NULL, *error = NULL;
-	if (!options(argc, argv, &file))
+	bool help = false;
+	if (!options(argc, argv, &file, &help))
 		return EXIT_USAGE;
+	if (help) {
+		usage(stdout);
+		return EXIT_FINE;
+	}
 	struct check c = {.mem = talloc_named_const(NULL, 0, "check")};
 	c.config = config_load(c.mem, file, &error);
 	if (c.config == NULL) {

@@ -1,5 +1,6 @@
 /* rakkr-fcgi import and export: a whole installation between flat files and Postgres. */
 #include "command/command.h"
+#include "command/owner.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,11 +14,12 @@ struct move {
 	const char *option; /* that names the folder */
 	const char *what;
 	bool (*run)(struct transfer *t, const struct config *c, const char *dir);
+	bool as_owner; /* writes files of the controller */
 };
 
 static const struct move moves[] = {
-    {"import", "from-files", "moves the flat files in DIR into the database", transfer_import},
-    {"export", "to-files", "writes the database as flat files into DIR", transfer_export},
+    {"import", "from-files", "moves the flat files in DIR into the database", transfer_import, true},
+    {"export", "to-files", "writes the database as flat files into DIR", transfer_export, false},
 };
 
 static void usage(const struct move *m, FILE *out)
@@ -42,7 +44,7 @@ static int run(const struct move *m, const char *file, const char *url, const ch
 	t->out = stderr;
 	if (c != NULL && url != NULL)
 		config_set(c, CFG_DATABASE_URL, url);
-	if (c == NULL) {
+	if (c == NULL || (m->as_owner && !owner_become(c, &error))) {
 		fprintf(stderr, "rakkr-fcgi: %s\n", error);
 	} else if (config_str(c, CFG_DATABASE_URL) == NULL) {
 		fputs("rakkr-fcgi: no database: set DATABASE_URL or give --database-url\n", stderr);

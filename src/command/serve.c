@@ -11,18 +11,31 @@
 
 #define PREPARE_LIMIT_MS 10000
 
-/* False if the options are wrong (said on stderr). */
-static bool options(int argc, char **argv, const char **file)
+static void usage(FILE *out)
+{
+	fputs(
+	    "usage: rakkr-fcgi serve [-c FILE]\n"
+	    "  runs the controller until SIGTERM or SIGINT; SIGHUP reads FILE again\n"
+	    "  -c, --config FILE  read settings from FILE (default: the environment, ./.env)\n"
+	    "exit status: 0 ended by a signal, 1 could not start, 2 usage, 3 schema is newer, 4 schema is not known\n",
+	    out);
+}
+
+/* False if the options are wrong (said on stderr); *help if that is what was asked for. */
+static bool options(int argc, char **argv, const char **file, bool *help)
 {
 	static const struct option known[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"foreground", no_argument, NULL, 'f'}, /* the only way there is */
+	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
 	optind = 1;
-	for (int o; (o = getopt_long(argc, argv, "c:f", known, NULL)) != -1;) {
+	for (int o; (o = getopt_long(argc, argv, "c:fh", known, NULL)) != -1;) {
 		if (o == 'c')
 			*file = optarg;
+		else if (o == 'h')
+			*help = true;
 		else if (o != 'f')
 			return false;
 	}
@@ -68,8 +81,13 @@ static int prepare(const struct config *c)
 int command_serve(int argc, char **argv)
 {
 	const char *file = NULL, *error = NULL;
-	if (!options(argc, argv, &file))
+	bool help = false;
+	if (!options(argc, argv, &file, &help))
 		return EXIT_USAGE;
+	if (help) {
+		usage(stdout);
+		return EXIT_FINE;
+	}
 	void *ctx = talloc_named_const(NULL, 0, "serve");
 	const struct config *c = config_load(ctx, file, &error);
 	int rc = EXIT_PROBLEM;

@@ -6,6 +6,7 @@
 #include "process/children.h"
 #include "process/notify.h"
 #include "process/sockets.h"
+#include "process/values.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -45,34 +46,49 @@ static void close_in_child(void *arg)
 
 /* ---- reload ------------------------------------------------------------------------------------------------------ */
 
-/* What a reload cannot change, because it was used when the master started. */
-static void warn_fixed(const struct config *old, const struct config *new)
+/* Set in one configuration and not in the other, or to something else. */
+static bool differs(const struct config *a, const struct config *b, enum config_key key)
 {
-	static const struct {
-		enum config_key key;
-		const char *name;
-	} fixed[] = {{CFG_RUN_DIR, "RAKKR_RUN_DIR"},
-	             {CFG_SOCKET_GROUP, "RAKKR_SOCKET_GROUP"},
-	             {CFG_MAX_NODES_LIVE, "RAKKR_LIVE_NODES"}};
-	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
-		const char *a = config_str(old, fixed[i].key);
-		const char *b = config_str(new, fixed[i].key);
-		if (strcmp(a != NULL ? a : "", b != NULL ? b : "") != 0)
-			log_warn("%s changed: it takes effect at the next start, not by a reload", fixed[i].name);
-	}
+	const char *x = config_str(a, key), *y = config_str(b, key);
+	return strcmp(x != NULL ? x : "", y != NULL ? y : "") != 0;
+}
+
+static void keep(const struct config *old, struct config *next, enum config_key key)
+{
+	if (!differs(old, next, key))
+		return;
+	log_warn("%s changed: it takes effect at the next start, not by a reload", config_name(key));
+	config_set(next, key, config_given(old, key) ? config_str(old, key) : NULL);
+}
+
+/*
+ * What a reload cannot change, because it was used when the master started, or because requests in flight would write
+ * to one place while new ones read another. A database may move, but not take the place of files.
+ */
+static void keep_fixed(const struct config *old, struct config *next)
+{
+	static const enum config_key fixed[] = {CFG_RUN_DIR,           CFG_SOCKET_GROUP, CFG_MAX_NODES_LIVE,
+	                                        CFG_STALE_CACHE_BYTES, CFG_DATA_DIR,     CFG_RECORDING_CACHE_DIR};
+	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+		keep(old, next, fixed[i]);
+	for (enum config_key key = CFG_RECORDINGS_PATH; key <= CFG_AUDIT_PATH; key++)
+		keep(old, next, key);
+	if (config_given(old, CFG_DATABASE_URL) != config_given(next, CFG_DATABASE_URL))
+		keep(old, next, CFG_DATABASE_URL);
 }
 
 static void reload_begin(struct master *m)
 {
 	const char *error = NULL;
 	m->reload_again = false;
-	const struct config *next = config_load(m->mem, m->config_file, &error);
+	struct config *next = (struct config *)config_load(m->mem, m->config_file, &error);
 	if (next == NULL) {
 		log_error("reload refused, the former configuration stays: %s", error);
 		return;
 	}
 	notify_reloading();
-	warn_fixed(m->config, next);
+	keep_fixed(m->config, next);
+	values_log(next);
 	m->next_config = next;
 	m->state = MASTER_RELOADING;
 	m->state_until_ms = clock_mono_ms() + RELOAD_WAIT_MS;
@@ -224,6 +240,7 @@ int master_run(void *ctx, const char *config_file, const struct config *config)
 	struct master m = {.mem = ctx, .config_file = config_file, .config = config};
 	const char *error = NULL;
 	process_log_init(config, "master");
+	values_log(config);
 	notify_init();
 	struct live *live = live_create(config_int(config, CFG_MAX_NODES_LIVE));
 	if (live == NULL) {
@@ -232,12 +249,13 @@ int master_run(void *ctx, const char *config_file, const struct config *config)
 	}
 	live_history_limit(live, config_int(config, CFG_METER_HISTORY_LIMIT));
 	live_recall_open(live, (size_t)config_int(config, CFG_STALE_CACHE_BYTES));
-	if (!run_dir_open(ctx, config, &m.run_dir, &error)) {
-		log_error("%s", error);
-		return EXIT_FAILURE;
-	}
+	/* Before the pid file invites somebody to send some. */
 	if (!signals_open(&m)) {
 		log_error("cannot watch signals: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	if (!run_dir_open(ctx, config, &m.run_dir, &error)) {
+		log_error("%s", error);
 		return EXIT_FAILURE;
 	}
 	m.children = (struct children){

@@ -2,6 +2,7 @@
 
 #include "base/crypto.h"
 #include "base/mem.h"
+#include "store/address.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -436,6 +437,10 @@ static int open_run(struct run *r, const char *url, const char *sqldir, FILE *ou
 	r->facts = facts_load(r->mem, r->dir, out);
 	if (r->facts == NULL || !load_files(r))
 		return MIGRATE_FAILED;
+	if (!address_valid(url)) {
+		fprintf(out, "%s\n", address_invalid);
+		return MIGRATE_FAILED;
+	}
 	r->db = PQconnectdbParams(keys, values, 1);
 	if (PQstatus(r->db) != CONNECTION_OK) {
 		const char *text = PQerrorMessage(r->db);

@@ -334,7 +334,7 @@ static status write_events(struct export *x, struct transfer_count *n, FILE *f, 
 static bool export_audit(struct export *x)
 {
 	struct transfer_count *n = transfer_store(x->t, model_audit_events.name);
-	int fd = open(x->to->audit.path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	int fd = open(x->to->audit.path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "r+");
 	status st;
 
@@ -376,7 +376,7 @@ static bool run_export(struct export *x, const void *ctx)
 
 	x->bookkeeping_path = mem_printf(ctx, "%s/%s", x->to->folder, TRANSFER_BOOKKEEPING);
 	x->bookkeeping = fopen(x->bookkeeping_path, "we");
-	if (x->bookkeeping == NULL || fchmod(fileno(x->bookkeeping), 0640) != 0)
+	if (x->bookkeeping == NULL || fchmod(fileno(x->bookkeeping), 0600) != 0)
 		return transfer_fail(x->t, x->bookkeeping_path, strerror(errno));
 	if (pg_snapshot(x->from) != ST_OK) {
 		fclose(x->bookkeeping);

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "model/model.h"
+#include "store/address.h"
 #include "store/migrate.h"
 
 #include <string.h>
@@ -163,6 +164,10 @@ static PGconn *connect_to(const char *url, const char *dbname, FILE *out)
 	const char *const keys[] = {"connect_timeout", "application_name", "dbname", dbname != NULL ? "dbname" : NULL,
 	                            NULL};
 	const char *const values[] = {"10", "rakkr-fcgi verify", url, dbname, NULL};
+	if (!address_valid(url)) {
+		fprintf(out, "%s\n", address_invalid);
+		return NULL;
+	}
 	PGconn *db = PQconnectdbParams(keys, values, 1);
 	if (PQstatus(db) == CONNECTION_OK)
 		return db;

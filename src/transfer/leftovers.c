@@ -33,7 +33,7 @@ static int open_locked(const char *path, int flags)
 	struct stat ours, current;
 
 	for (;;) {
-		int fd = open(path, flags | O_CLOEXEC, 0640);
+		int fd = open(path, flags | O_CLOEXEC, 0600);
 
 		if (fd < 0)
 			return -1;
@@ -144,7 +144,7 @@ static bool replace(const void *ctx, const char *path, size_t seen, struct buf *
 	if (text != NULL && n > seen)
 		buf_add(kept, text + seen, n - seen);
 	if (text != NULL)
-		fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+		fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	good = fd >= 0 && io_write(fd, kept->data != NULL ? kept->data : "", kept->len) && fdatasync(fd) == 0 &&
 	       rename(temp, path) == 0;
 	if (!good)

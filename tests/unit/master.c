@@ -207,6 +207,13 @@ static void wait_children(const char *name, int wanted)
 	cr_assert_fail("%d %s instead of %d", n, name, wanted);
 }
 
+static void wait_gone(pid_t pid)
+{
+	for (double until = now() + 10; kill(pid, 0) == 0 && now() < until;)
+		usleep(2000);
+	cr_assert_neq(kill(pid, 0), 0, "%d is still there", (int)pid);
+}
+
 static bool log_has(const char *words)
 {
 	char line[4096];
@@ -283,7 +290,8 @@ Test(master, every_killed_child_comes_back)
 		children(kinds[k].name, before, 16);
 		for (int i = 0; i < kinds[k].count; i++)
 			kill(before[i], SIGKILL);
-		usleep(20000);
+		for (int i = 0; i < kinds[k].count; i++)
+			wait_gone(before[i]);
 		wait_children(kinds[k].name, kinds[k].count);
 		children(kinds[k].name, after, 16);
 		cr_assert_neq(before[0], after[0]);
@@ -318,11 +326,8 @@ Test(master, children_follow_a_killed_master_after_their_request)
 	master = 0;
 	usleep(100000);
 	cr_assert_eq(end_request(held), 200);
-	for (int i = 0; i < n; i++) {
-		for (double until = now() + 10; kill(pids[i], 0) == 0 && now() < until;)
-			usleep(2000);
-		cr_assert_neq(kill(pids[i], 0), 0, "%d is still there", (int)pids[i]);
-	}
+	for (int i = 0; i < n; i++)
+		wait_gone(pids[i]);
 }
 
 /* ---- stop -------------------------------------------------------------------------------------------------------- */

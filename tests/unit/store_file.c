@@ -126,7 +126,7 @@ Test(store_file, new_documents_go_in_front_in_the_contracts_layout)
 	cr_assert_null(strstr(text, "createdAt"));
 	cr_assert_str_eq(text + strlen(text) - 18, "\n  \"version\": 1\n}\n");
 	stat(in_folder("schedules.json"), &st);
-	cr_assert_eq(st.st_mode & 0777, 0640);
+	cr_assert_eq(st.st_mode & 0777, 0600);
 }
 
 Test(store_file, empty_stores_are_written_as_empty_arrays)

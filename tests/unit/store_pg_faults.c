@@ -15,6 +15,32 @@ Test(store_pg_faults, address_that_can_never_work)
 	talloc_free(c);
 }
 
+/* What a role's settings say must not decide which tables are read, nor whether two writers may meet. */
+Test(store_pg_faults, settings_of_the_role_are_not_ours)
+{
+	struct store *s = store_pg_open();
+	void *ctx = talloc_new(NULL);
+	const char *prefix, *node, *role;
+	struct query q;
+
+	role = sql_text(ctx, "SELECT format('ALTER ROLE CURRENT_USER IN DATABASE %I ', current_database())");
+	sql("CREATE SCHEMA decoy CREATE TABLE recordings (id text)");
+	sql(mem_printf(ctx, "%s SET search_path = decoy, public", role));
+	sql(mem_printf(ctx, "%s SET default_transaction_isolation = 'serializable'", role));
+	end_connections();
+	node = five_recordings(s, ctx, &prefix);
+	q = of_node(node);
+	cr_expect_eq(count_of(s, ctx, &model_recordings, &q), 5);
+	cr_expect_str_eq(sql_text(ctx, "SELECT count(*) FROM decoy.recordings"), "0");
+	cr_expect_eq(store_lock(s, "isolation"), ST_OK);
+	cr_expect_str_eq(sql_text(ctx, "SELECT count(*) FROM pg_locks WHERE mode = 'SIReadLock'"), "0");
+	cr_expect_eq(store_commit(s, NULL, true), ST_OK);
+	sql(mem_printf(ctx, "%s RESET ALL", role));
+	sql("DROP SCHEMA decoy CASCADE");
+	talloc_free(ctx);
+	store_pg_close(s);
+}
+
 Test(store_pg_faults, connection_lost_between_requests)
 {
 	struct store *s = store_pg_open();

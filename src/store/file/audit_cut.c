@@ -66,7 +66,7 @@ static status write_rest(FILE *log, off_t cut, const char *path, const char *hea
 
 	if (f == NULL)
 		return fs_failed("create", path, errno);
-	ok = fchmod(fileno(f), 0640) == 0 && fputs(head, f) >= 0 && copy_rest(log, cut, f) &&
+	ok = fchmod(fileno(f), 0600) == 0 && fputs(head, f) >= 0 && copy_rest(log, cut, f) &&
 	     fwrite(lines, 1, n, f) == n && fflush(f) == 0 && fsync(fileno(f)) == 0;
 	error = errno;
 	if (fclose(f) != 0 && ok) {

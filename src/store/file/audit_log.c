@@ -82,7 +82,7 @@ static bool open_log(struct audit_log *a)
 	if (a->fd >= 0 && a->owner != process_self())
 		close_log(a);
 	if (a->fd < 0) {
-		a->fd = open(a->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+		a->fd = open(a->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		a->owner = process_self();
 		a->synced = -1;
 	}

@@ -161,7 +161,7 @@ static bool set_mtime(int fd, int64_t after_ns)
 
 status fs_write_new(const char *path, const char *data, size_t n, int64_t after_ns, struct fs_version *v)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	struct stat st;
 	int error = 0;
 
@@ -186,7 +186,7 @@ status fs_overwrite(const char *path, const char *data, size_t n)
 	int error = 0;
 
 	if (fresh)
-		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fs_failed("write", path, errno);
 	if (!io_write(fd, data, n) || fdatasync(fd) != 0)
@@ -237,7 +237,7 @@ void fs_remove(const char *path)
 
 int fs_lock_open(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0 && (errno == EROFS || errno == EACCES))
 		fd = open(path, O_RDONLY | O_CLOEXEC); /* enough to lock it; the write to come says what is wrong */

@@ -41,12 +41,12 @@ bool fs_same(const struct fs_version *a, const struct fs_version *b);
 status fs_read(const void *ctx, const char *path, char **data, size_t *size, struct fs_version *v);
 
 /*
- * Creates path (which must not exist, mode 0640), writes n bytes and makes them durable. Its mtime is now, but later
+ * Creates path (which must not exist, mode 0600), writes n bytes and makes them durable. Its mtime is now, but later
  * than after_ns. Nothing is left behind on failure.
  */
 status fs_write_new(const char *path, const char *data, size_t n, int64_t after_ns, struct fs_version *v);
 
-/* Replaces the contents of path (made if it is not there, mode 0640) in place and makes them durable. */
+/* Replaces the contents of path (made if it is not there, mode 0600) in place and makes them durable. */
 status fs_overwrite(const char *path, const char *data, size_t n);
 
 /* Takes the contents of a file away, not durably; not being there is no failure. */
@@ -61,7 +61,7 @@ status fs_sync_folder(const char *folder);
 /* Removes a file; not being there is no failure. */
 void fs_remove(const char *path);
 
-/* Opens (and makes, mode 0640) a lock file; -1 with errno. */
+/* Opens (and makes, mode 0600) a lock file; -1 with errno. */
 int fs_lock_open(const char *path);
 
 /*

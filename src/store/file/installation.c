@@ -105,7 +105,7 @@ status writer_open(struct file_writer *w, const void *ctx, struct data_file *f)
 	w->tmp = mem_printf(w->ctx, "%s.new", f->path);
 	fs_remove(w->tmp);
 	w->out = fopen(w->tmp, "wxe");
-	if (w->out == NULL || fchmod(fileno(w->out), 0640) != 0)
+	if (w->out == NULL || fchmod(fileno(w->out), 0600) != 0)
 		return fs_failed("create", w->tmp, errno);
 	fputs("{\n", w->out);
 	return ST_OK;

@@ -2,6 +2,7 @@
 #include "store/pg/pg.h"
 
 #include "base/clock.h"
+#include "store/address.h"
 
 #include <string.h>
 
@@ -153,9 +154,8 @@ void *pg_open(const void *ctx, const struct config *c, const char **error)
 	p->url = config_str(c, CFG_DATABASE_URL);
 	spool_init(&p->spool, p, c);
 	talloc_set_destructor(p, pg_close);
-	if (!connection_url_valid(p->url)) {
-		*error = "DATABASE_URL is not an address that libpq takes: postgres://user:password@host:port/database"
-		         " (special characters of the password percent-encoded)";
+	if (!address_valid(p->url)) {
+		*error = address_invalid;
 		talloc_free(p);
 		return NULL;
 	}

@@ -12,18 +12,6 @@
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MOST_MS 1000
 
-bool connection_url_valid(const char *url)
-{
-	char *message = NULL;
-	PQconninfoOption *options = PQconninfoParse(url, &message);
-
-	PQfreemem(message); /* not shown: it may quote a part of the password */
-	if (options == NULL)
-		return false;
-	PQconninfoFree(options);
-	return true;
-}
-
 static int64_t deadline(const struct pg *p, int64_t limit_ms)
 {
 	int64_t at = clock_mono_ms() + limit_ms;

@@ -113,9 +113,6 @@ struct pg {
 
 /* ---- connection.c ------------------------------------------------------------------------------------------------ */
 
-/* True if DATABASE_URL is something that libpq can use. */
-bool connection_url_valid(const char *url);
-
 /* Makes sure there is a connection. ST_UNAVAILABLE at once while an earlier failure is fresh. */
 status connection_open(struct pg *p);
 

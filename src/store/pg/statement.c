@@ -469,6 +469,9 @@ bool session_begin(struct pg *p)
 {
 	static const char sql[] = "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),"
 	                          " set_config('synchronous_commit', 'off', false),"
+	                          /* whatever the role or the database says: our tables, and rows as they are now */
+	                          " set_config('search_path', 'public', false),"
+	                          " set_config('default_transaction_isolation', 'read committed', false),"
 	                          " set_config('statement_timeout', '15s', false),"
 	                          " set_config('lock_timeout', '5s', false),"
 	                          " set_config('client_min_messages', 'error', false),"
