@@ -1,6 +1,7 @@
 /* Login, logout and who am I (contract 01 8, 9; rows 47-49). */
 #include "api/route.h"
 #include "api/session.h"
+#include "api/user_lookup.h"
 #include "access/password.h"
 #include "access/sign_in.h"
 #include "base/clock.h"
@@ -60,7 +61,7 @@ void session_clear_state_cookie(struct request *r)
 	             "rakkr_oidc_state=; Max-Age=0; Path=/api/v1/auth/oidc/callback; HttpOnly; SameSite=Lax");
 }
 
-static struct target user_target(const struct principal *who)
+static struct target actor_target(const struct principal *who)
 {
 	if (who->kind != WHO_USER)
 		return TARGET("user", NULL, NULL);
@@ -230,23 +231,20 @@ static status too_many(struct request *r, const char *email, int64_t retry_after
 /*
  * Looks again at the account, which stays locked until the session is stored: while the password was checked it may
  * have been given another one, or been disabled or deleted, and the session would outlive the revocation of all others.
+ * Its groups and grants are stored with the session: those that were taken from it meanwhile must not come back.
  */
 static status recheck(struct request *r, struct account *a, const char *password)
 {
 	const char *checked = json_str(a->row, "passwordHash"), *hash;
 	json_object *row;
-	struct query q;
-	struct page page;
+	status st = user_lock(r, json_str(a->row, "id"), &row);
 
-	query_init(&q);
-	query_where(&q, "id", Q_EQ, json_str(a->row, "id"));
-	q.lock = true;
-	TRY(store_list(r->store, r->mem, &model_users, &q, &page));
-	row = page.count > 0 ? json_object_array_get_idx(page.docs, 0) : NULL;
-	if (row == NULL) {
+	if (st == ST_NOT_FOUND) {
 		a->refusal = a->stored ? "invalid_credentials" : NULL;
 		return ST_OK;
 	}
+	TRY(st);
+	a->row = row;
 	hash = json_str(row, "passwordHash");
 	if (json_str(row, "disabledAt") != NULL)
 		a->refusal = "user_disabled";
@@ -266,7 +264,7 @@ static status login_succeeded(struct request *r, const struct account *a)
 	TRY(store_new_hash(r, a));
 	TRY(session_create(r, user, a->password_hash, &session));
 	principal_from_user(user, session.short_id, &actor);
-	audit_add(r, &(struct audit){.target = user_target(&actor), .actor = &actor});
+	audit_add(r, &(struct audit){.target = actor_target(&actor), .actor = &actor});
 	json_set_str(data, "expiresAt", session.expires_at);
 	json_set_str(data, "sessionId", session.short_id);
 	json_set_str(data, "token", session.token);
@@ -319,7 +317,7 @@ static status logout(struct request *r)
 		TRY(store_session_revoke(r->store, hash, r->now_ms));
 	}
 	session_clear_state_cookie(r);
-	audit_ok(r, user_target(&r->who), NULL);
+	audit_ok(r, actor_target(&r->who), NULL);
 	return reply_empty(r, 204);
 }
 
@@ -353,7 +351,7 @@ static status me(struct request *r)
 		            NULL);
 	TRY(st);
 	if (r->who.kind == WHO_USER) {
-		audit_ok(r, user_target(&r->who), NULL);
+		audit_ok(r, actor_target(&r->who), NULL);
 		return reply_data(r, 200, r->who.user);
 	}
 	audit_add(r,

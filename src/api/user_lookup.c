@@ -12,12 +12,42 @@ bool user_is_caller(struct request *r, const char *id)
 	return text_equal_ci(id, r->who.id);
 }
 
-status user_find(struct request *r, const char *id, json_object **user, bool *has_row)
+const char *user_id_asked(struct request *r)
+{
+	const char *id = req_param(r, "userId");
+
+	return text_is_uuid(id) ? text_lower(r->mem, id) : id;
+}
+
+status user_target_of_route(struct request *r, struct target *t)
+{
+	t->id = user_id_asked(r);
+	return ST_OK;
+}
+
+status user_lock(struct request *r, const char *id, json_object **user)
+{
+	struct query q;
+	struct page page;
+
+	query_init(&q);
+	query_where(&q, "id", Q_EQ, id);
+	q.lock = true;
+	TRY(store_list(r->store, r->mem, &model_users, &q, &page));
+	if (page.count == 0)
+		return ST_NOT_FOUND;
+	/* Groups and grants in the answer of a query that had to wait are those from before it waited. */
+	return store_get(r->store, r->mem, &model_users, id, user);
+}
+
+static status find(struct request *r, const char *id, bool lock, json_object **user, bool *has_row)
 {
 	status st = ST_NOT_FOUND;
 
-	if (text_is_uuid(id))
-		st = store_get(r->store, r->mem, &model_users, text_lower(r->mem, id), user);
+	if (text_is_uuid(id)) {
+		id = text_lower(r->mem, id);
+		st = lock ? user_lock(r, id, user) : store_get(r->store, r->mem, &model_users, id, user);
+	}
 	*has_row = st == ST_OK;
 	if (st == ST_NOT_FOUND && user_is_local_admin(r, id)) {
 		*user = local_admin(r->mem, r->config);
@@ -26,9 +56,19 @@ status user_find(struct request *r, const char *id, json_object **user, bool *ha
 	return st;
 }
 
+status user_find(struct request *r, const char *id, json_object **user, bool *has_row)
+{
+	return find(r, id, false, user, has_row);
+}
+
+status user_find_to_change(struct request *r, const char *id, json_object **user, bool *has_row)
+{
+	return find(r, id, true, user, has_row);
+}
+
 struct target user_target_asked(struct request *r)
 {
-	return TARGET("user", req_param(r, "userId"), NULL);
+	return TARGET("user", user_id_asked(r), NULL);
 }
 
 struct target user_target(json_object *user)
@@ -49,7 +89,7 @@ json_object *user_snapshot(struct request *r, json_object *wire)
 
 status user_not_found(struct request *r, const char *name)
 {
-	return fail(r, 404, "User not found", "user_not_found", TARGET("user", req_param(r, "userId"), name), NULL);
+	return fail(r, 404, "User not found", "user_not_found", TARGET("user", user_id_asked(r), name), NULL);
 }
 
 status user_storage_failed(struct request *r, status st, const char *text, const char *other, struct target t)
