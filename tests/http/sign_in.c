@@ -403,3 +403,13 @@ Test(sign_in, secrets_are_kept_nowhere)
 	cr_expect_eq(files_with(password), 0, "password");
 	cr_expect_eq(files_with(changed), 0, "new password");
 }
+
+/* Nor does an operator find a line about each request in the log of his database. */
+Test(sign_in, the_database_warns_of_nothing)
+{
+	struct user u = create_user("viewer", NULL);
+
+	must(sign_in(u.email, "wrong password"), 401);
+	must(get("/api/v1/auth/users", u.token), 403);
+	cr_expect_eq(files_with("can only be used in transaction blocks"), 0);
+}

@@ -233,6 +233,15 @@ static bool send_forget(struct pg *p, struct plan *plan, const struct batch *b)
 	return send_plain(p, plan, "DEALLOCATE ALL", ANSWER_PLAIN, 0);
 }
 
+/*
+ * Makes the transaction wait for the disk. Where no BEGIN has said that there is one, SET LOCAL works too, but the
+ * server writes a warning into its log each time; the function does not.
+ */
+static const char *durable_word(const struct batch *b)
+{
+	return b->commit ? "SELECT set_config('synchronous_commit', 'on', true)" : "SET LOCAL synchronous_commit TO on";
+}
+
 static bool send_all(struct pg *p, struct plan *plan, const struct batch *b)
 {
 	if (!send_forget(p, plan, b))
@@ -240,7 +249,7 @@ static bool send_all(struct pg *p, struct plan *plan, const struct batch *b)
 	/* A batch that is a transaction from its first statement to its last needs no words for that. */
 	if (b->begin && !b->commit && !send_word(p, plan, "BEGIN", ANSWER_PLAIN, 0))
 		return false;
-	if (b->begin && !send_word(p, plan, "SET LOCAL synchronous_commit TO on", ANSWER_PLAIN, 0))
+	if (b->begin && !send_word(p, plan, durable_word(b), ANSWER_PLAIN, 0))
 		return false;
 	for (size_t i = 0; i < b->count; i++)
 		if (!send_call(p, plan, &b->calls[i], i))
