@@ -1,9 +1,9 @@
 /* Login, logout and who am I (contract 01 8, 9; rows 47-49). */
 #include "api/route.h"
 #include "api/session.h"
-#include "api/user_lookup.h"
 #include "access/password.h"
 #include "access/sign_in.h"
+#include "access/user_row.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -61,7 +61,7 @@ void session_clear_state_cookie(struct request *r)
 	             "rakkr_oidc_state=; Max-Age=0; Path=/api/v1/auth/oidc/callback; HttpOnly; SameSite=Lax");
 }
 
-static struct target actor_target(const struct principal *who)
+static struct target user_target(const struct principal *who)
 {
 	if (who->kind != WHO_USER)
 		return TARGET("user", NULL, NULL);
@@ -237,7 +237,7 @@ static status recheck(struct request *r, struct account *a, const char *password
 {
 	const char *checked = json_str(a->row, "passwordHash"), *hash;
 	json_object *row;
-	status st = user_lock(r, json_str(a->row, "id"), &row);
+	status st = user_row_lock(r->mem, r->store, json_str(a->row, "id"), &row);
 
 	if (st == ST_NOT_FOUND) {
 		a->refusal = a->stored ? "invalid_credentials" : NULL;
@@ -264,7 +264,7 @@ static status login_succeeded(struct request *r, const struct account *a)
 	TRY(store_new_hash(r, a));
 	TRY(session_create(r, user, a->password_hash, &session));
 	principal_from_user(user, session.short_id, &actor);
-	audit_add(r, &(struct audit){.target = actor_target(&actor), .actor = &actor});
+	audit_add(r, &(struct audit){.target = user_target(&actor), .actor = &actor});
 	json_set_str(data, "expiresAt", session.expires_at);
 	json_set_str(data, "sessionId", session.short_id);
 	json_set_str(data, "token", session.token);
@@ -317,7 +317,7 @@ static status logout(struct request *r)
 		TRY(store_session_revoke(r->store, hash, r->now_ms));
 	}
 	session_clear_state_cookie(r);
-	audit_ok(r, actor_target(&r->who), NULL);
+	audit_ok(r, user_target(&r->who), NULL);
 	return reply_empty(r, 204);
 }
 
@@ -351,7 +351,7 @@ static status me(struct request *r)
 		            NULL);
 	TRY(st);
 	if (r->who.kind == WHO_USER) {
-		audit_ok(r, actor_target(&r->who), NULL);
+		audit_ok(r, user_target(&r->who), NULL);
 		return reply_data(r, 200, r->who.user);
 	}
 	audit_add(r,

@@ -1,5 +1,6 @@
 #include "api/user_lookup.h"
 
+#include "access/user_row.h"
 #include "base/text.h"
 
 bool user_is_local_admin(struct request *r, const char *id)
@@ -25,28 +26,14 @@ status user_target_of_route(struct request *r, struct target *t)
 	return ST_OK;
 }
 
-status user_lock(struct request *r, const char *id, json_object **user)
-{
-	struct query q;
-	struct page page;
-
-	query_init(&q);
-	query_where(&q, "id", Q_EQ, id);
-	q.lock = true;
-	TRY(store_list(r->store, r->mem, &model_users, &q, &page));
-	if (page.count == 0)
-		return ST_NOT_FOUND;
-	/* Groups and grants in the answer of a query that had to wait are those from before it waited. */
-	return store_get(r->store, r->mem, &model_users, id, user);
-}
-
 static status find(struct request *r, const char *id, bool lock, json_object **user, bool *has_row)
 {
 	status st = ST_NOT_FOUND;
 
 	if (text_is_uuid(id)) {
 		id = text_lower(r->mem, id);
-		st = lock ? user_lock(r, id, user) : store_get(r->store, r->mem, &model_users, id, user);
+		st = lock ? user_row_lock(r->mem, r->store, id, user)
+		          : store_get(r->store, r->mem, &model_users, id, user);
 	}
 	*has_row = st == ST_OK;
 	if (st == ST_NOT_FOUND && user_is_local_admin(r, id)) {

@@ -17,11 +17,8 @@ bool user_is_caller(struct request *r, const char *id);
  */
 status user_find(struct request *r, const char *id, json_object **user, bool *has_row);
 
-/* The same for what is about to be changed: the row, if there is one, is locked as user_lock() does. */
+/* The same for what is about to be changed: the row, if there is one, is locked (user_row_lock()). */
 status user_find_to_change(struct request *r, const char *id, json_object **user, bool *has_row);
-
-/* Locks a row until the end of the unit of work and reads it as it is then; id in lower case. ST_NOT_FOUND: no row. */
-status user_lock(struct request *r, const char *id, json_object **user);
 
 /*
  * The :userId of the path in the one form that rules about users are compared with: whoever is denied a user must not

@@ -10,6 +10,7 @@
 #include "api/route.h"
 #include "api/user_lookup.h"
 #include "access/password.h"
+#include "access/user_row.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -321,7 +322,6 @@ static int run_delete(struct user_command *u)
 
 static int run_grant(struct user_command *u)
 {
-	struct request r = {.mem = u->mem, .config = u->app.config, .store = u->app.store};
 	json_object *user;
 	bool has_row;
 	status st = ST_OK;
@@ -331,7 +331,7 @@ static int run_grant(struct user_command *u)
 	if (find(u, &user, &has_row) != ST_OK)
 		return EXIT_PROBLEM;
 	if (has_row) /* what is added to must still be so when it is written */
-		st = user_lock(&r, json_str(user, "id"), &user);
+		st = user_row_lock(u->mem, u->app.store, json_str(user, "id"), &user);
 	if (st != ST_OK)
 		return store_problem(st);
 	return run_route(u, "auth.users.access.update", json_str(user, "id"),
