@@ -1,6 +1,7 @@
 #include "access/oidc_sync.h"
 
 #include "access/principal.h"
+#include "access/user_row.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -70,6 +71,14 @@ static status find_account(struct store *s, const void *ctx, const struct config
 	return ST_OK;
 }
 
+/* Locks the account that was found; ST_CONFLICT if it is gone meanwhile, as for one that came. */
+static status lock(struct store *s, const void *ctx, json_object **user)
+{
+	status st = user_row_lock(ctx, s, json_str(*user, "id"), user);
+
+	return st == ST_NOT_FOUND ? ST_CONFLICT : st;
+}
+
 static status create(struct store *s, const void *ctx, const struct oidc_identity *id, json_object **user)
 {
 	json_object *doc = json_new_object(ctx);
@@ -120,6 +129,9 @@ status oidc_sync(const void *ctx, struct store *s, const struct config *c, const
 	/* One at a time: first sign-ins of one person come in pairs when the browser restores its tabs. */
 	TRY(store_lock(s, "oidc_sync"));
 	TRY(find_account(s, ctx, c, id, user, &known, &conflict));
+	/* or an account that is disabled at this moment would get a session behind the revocation of all others */
+	if (*user != NULL && !conflict)
+		TRY(lock(s, ctx, user));
 	if (conflict)
 		*refusal = "oidc_email_conflict";
 	else if (*user != NULL && json_str(*user, "disabledAt") != NULL)

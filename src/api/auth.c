@@ -3,6 +3,7 @@
 #include "api/session.h"
 #include "access/password.h"
 #include "access/sign_in.h"
+#include "access/user_row.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -230,23 +231,20 @@ static status too_many(struct request *r, const char *email, int64_t retry_after
 /*
  * Looks again at the account, which stays locked until the session is stored: while the password was checked it may
  * have been given another one, or been disabled or deleted, and the session would outlive the revocation of all others.
+ * Its groups and grants are stored with the session: those that were taken from it meanwhile must not come back.
  */
 static status recheck(struct request *r, struct account *a, const char *password)
 {
 	const char *checked = json_str(a->row, "passwordHash"), *hash;
 	json_object *row;
-	struct query q;
-	struct page page;
+	status st = user_row_lock(r->mem, r->store, json_str(a->row, "id"), &row);
 
-	query_init(&q);
-	query_where(&q, "id", Q_EQ, json_str(a->row, "id"));
-	q.lock = true;
-	TRY(store_list(r->store, r->mem, &model_users, &q, &page));
-	row = page.count > 0 ? json_object_array_get_idx(page.docs, 0) : NULL;
-	if (row == NULL) {
+	if (st == ST_NOT_FOUND) {
 		a->refusal = a->stored ? "invalid_credentials" : NULL;
 		return ST_OK;
 	}
+	TRY(st);
+	a->row = row;
 	hash = json_str(row, "passwordHash");
 	if (json_str(row, "disabledAt") != NULL)
 		a->refusal = "user_disabled";

@@ -7,6 +7,7 @@
 
 /* Storage failures of these routes (07 2.21). */
 static const char lifecycle_unavailable[] = "Local user lifecycle update unavailable";
+static const char unknown_error[] = "unknown_user_lifecycle_error";
 
 /* Changes the row; ST_NOT_FOUND without one (the local admin before its first login). */
 static status user_patch(struct request *r, json_object *user, json_object *patch, json_object **after)
@@ -22,11 +23,25 @@ static status user_patch(struct request *r, json_object *user, json_object *patc
 	return store_get(r->store, r->mem, &model_users, json_str(user, "id"), after);
 }
 
+/* The user of the path, locked; *answered if it is not there or cannot be read. */
+static status user_of_path(struct request *r, json_object **user, bool *answered)
+{
+	bool has_row;
+	status st = user_find_to_change(r, user_id_asked(r), user, &has_row);
+
+	*answered = st != ST_OK;
+	if (st == ST_NOT_FOUND)
+		return user_not_found(r, NULL);
+	if (st != ST_OK)
+		return user_storage_failed(r, st, lifecycle_unavailable, unknown_error, user_target_asked(r));
+	return ST_OK;
+}
+
 static status lifecycle_failed(struct request *r, status st, json_object *user)
 {
 	if (st == ST_NOT_FOUND)
 		return user_not_found(r, json_str(user, "email"));
-	return user_storage_failed(r, st, lifecycle_unavailable, "unknown_user_lifecycle_error", user_target(user));
+	return user_storage_failed(r, st, lifecycle_unavailable, unknown_error, user_target(user));
 }
 
 static const struct schema_field password_fields[] = {
@@ -37,16 +52,15 @@ static const struct schema password_schema = SCHEMA(password_fields, 0, NULL);
 status user_password_reset(struct request *r)
 {
 	json_object *body, *input, *issues, *user, *after, *before, *patch = json_new_object(r->mem);
-	bool has_row;
+	bool answered;
 	status st;
 
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &password_schema, body, &input, &issues))
 		return fail_issues(r, "Invalid password reset", issues, "invalid_request", user_target_asked(r), NULL);
-	st = user_find(r, req_param(r, "userId"), &user, &has_row);
-	if (st == ST_NOT_FOUND)
-		return user_not_found(r, NULL);
-	TRY(st);
+	TRY(user_of_path(r, &user, &answered));
+	if (answered)
+		return ST_OK;
 	before = user_wire(r->mem, r->config, user);
 	json_set_str(patch, "passwordHash", password_hash(r->mem, r->config, json_str(input, "password")));
 	st = user_patch(r, user, patch, &after);
@@ -68,7 +82,7 @@ static const struct schema status_schema = SCHEMA(status_fields, 0, NULL);
 /* What the status route refuses before it looks at the user. */
 static bool disable_denied(struct request *r, status *answer)
 {
-	const char *id = req_param(r, "userId");
+	const char *id = user_id_asked(r);
 
 	if (user_is_caller(r, id))
 		*answer =
@@ -84,7 +98,7 @@ static bool disable_denied(struct request *r, status *answer)
 status user_status_update(struct request *r)
 {
 	json_object *body, *input, *issues, *user, *after, *before, *patch = json_new_object(r->mem);
-	bool has_row, disabled;
+	bool answered, disabled;
 	status st;
 
 	TRY(req_json(r, &body, NULL));
@@ -93,10 +107,9 @@ status user_status_update(struct request *r)
 	disabled = json_flag(input, "disabled", false);
 	if (disabled && disable_denied(r, &st))
 		return st;
-	st = user_find(r, req_param(r, "userId"), &user, &has_row);
-	if (st == ST_NOT_FOUND)
-		return user_not_found(r, NULL);
-	TRY(st);
+	TRY(user_of_path(r, &user, &answered));
+	if (answered)
+		return ST_OK;
 	before = user_wire(r->mem, r->config, user);
 	if (disabled)
 		json_set_iso(patch, "disabledAt", r->now_ms);
@@ -153,9 +166,9 @@ static status user_remove(struct request *r, json_object *user)
 
 status user_delete(struct request *r)
 {
-	const char *id = req_param(r, "userId");
+	const char *id = user_id_asked(r);
 	json_object *user, *wire, *policies, *seen;
-	bool has_row;
+	bool answered;
 	status st;
 
 	if (user_is_caller(r, id))
@@ -163,10 +176,9 @@ status user_delete(struct request *r)
 	if (user_is_local_admin(r, id))
 		return fail(r, 400, "Cannot delete the bootstrap local admin", "local_admin_delete_denied",
 		            user_target_asked(r), NULL);
-	st = user_find(r, id, &user, &has_row);
-	if (st == ST_NOT_FOUND)
-		return user_not_found(r, NULL);
-	TRY(st);
+	TRY(user_of_path(r, &user, &answered));
+	if (answered)
+		return ST_OK;
 	wire = user_wire(r->mem, r->config, user);
 	st = user_remove(r, user);
 	if (st == ST_OK)

@@ -17,7 +17,19 @@ bool user_is_caller(struct request *r, const char *id);
  */
 status user_find(struct request *r, const char *id, json_object **user, bool *has_row);
 
-/* Targets of events: the :userId of the path as given; a user with its e-mail as name. */
+/* The same for what is about to be changed: the row, if there is one, is locked (user_row_lock()). */
+status user_find_to_change(struct request *r, const char *id, json_object **user, bool *has_row);
+
+/*
+ * The :userId of the path in the one form that rules about users are compared with: whoever is denied a user must not
+ * get at it by writing its id in other letters.
+ */
+const char *user_id_asked(struct request *r);
+
+/* For struct route: the target of the routes of one user. */
+status user_target_of_route(struct request *r, struct target *t);
+
+/* Targets of events: the :userId of the path; a user with its e-mail as name. */
 struct target user_target_asked(struct request *r);
 struct target user_target(json_object *user);
 

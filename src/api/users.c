@@ -268,7 +268,7 @@ static status user_detail(struct request *r)
 	json_object *user, *data = json_new_object(r->mem);
 	const char *base;
 	bool has_row;
-	status st = user_find(r, req_param(r, "userId"), &user, &has_row);
+	status st = user_find(r, user_id_asked(r), &user, &has_row);
 
 	if (st == ST_NOT_FOUND)
 		return user_not_found(r, NULL);
@@ -322,17 +322,18 @@ static status access_update(struct request *r)
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &access_schema, body, &input, &issues))
 		return fail_issues(r, "Invalid access update", issues, "invalid_request", user_target_asked(r), NULL);
-	if (user_is_caller(r, req_param(r, "userId")) && !grants_auth_manage(json_array(input, "roles")))
+	if (user_is_caller(r, user_id_asked(r)) && !grants_auth_manage(json_array(input, "roles")))
 		return fail(r, 400, "Local access manager must keep auth:manage", "self_auth_manage_required",
 		            user_target_asked(r), NULL);
-	st = user_find(r, req_param(r, "userId"), &user, &has_row);
+	st = user_find_to_change(r, user_id_asked(r), &user, &has_row);
 	if (st == ST_NOT_FOUND)
 		return user_not_found(r, NULL);
-	TRY(st);
-	before = user_wire(r->mem, r->config, user);
-	st = access_write(r, user, has_row, input);
+	if (st == ST_OK) {
+		before = user_wire(r->mem, r->config, user);
+		st = access_write(r, user, has_row, input);
+	}
 	if (st == ST_OK)
-		st = user_find(r, req_param(r, "userId"), &user, &has_row);
+		st = user_find(r, user_id_asked(r), &user, &has_row);
 	if (st != ST_OK)
 		return user_storage_failed(r, st, "Local user access unavailable", "unknown_access_update_error",
 		                           user_target_asked(r));
@@ -351,8 +352,8 @@ static status access_update(struct request *r)
 #define USER_ROUTE(method_, path_, action_, handler_)                                                                  \
 	{                                                                                                              \
 		.method = method_, .path = USERS_PATH "/:userId" path_, .guard = GUARD_USER,                           \
-		.permission = PERM_AUTH_MANAGE, .action = action_, .target_type = "user", .target_param = "userId",    \
-		.handler = handler_                                                                                    \
+		.permission = PERM_AUTH_MANAGE, .action = action_, .target_type = "user",                              \
+		.target = user_target_of_route, .handler = handler_                                                    \
 	}
 
 /* Rows 56-58, the policies, stand between these in contract 01 1; no path of theirs matches one of these. */

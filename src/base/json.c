@@ -49,6 +49,14 @@ json_object *json_new_array(const void *ctx)
 	return json_own(ctx, o);
 }
 
+/* The end of the string that begins at text[i], behind its closing quote. text is well formed. */
+static size_t string_end(const char *text, size_t i)
+{
+	for (i++; text[i] != '"'; i++)
+		i += text[i] == '\\';
+	return i + 1;
+}
+
 /*
  * json-c cuts integers beyond 64 bits to the largest one; JavaScript reads them as doubles. Appends ".0" to integers of
  * more than 18 digits, so that both agree. Returns text itself when there is none. text is well formed.
@@ -62,9 +70,7 @@ static const char *widen_integers(const void *ctx, const char *text, size_t *n)
 		size_t start = i;
 
 		if (text[i] == '"') {
-			for (i++; text[i] != '"'; i++)
-				i += text[i] == '\\';
-			i++;
+			i = string_end(text, i);
 			continue;
 		}
 		if (!isdigit((unsigned char)text[i])) {
@@ -91,6 +97,34 @@ static const char *widen_integers(const void *ctx, const char *text, size_t *n)
 	return b.data;
 }
 
+/*
+ * json-c ends a key at U+0000, which makes another key of it, maybe a known one. Such a character becomes U+FFFD, as an
+ * unpaired surrogate does; in values it is left for whoever checks them. Returns text itself when there is none.
+ */
+static const char *keep_keys_whole(const void *ctx, const char *text, size_t n)
+{
+	static const char nul[] = "\\u0000", instead[] = "\\ufffd";
+	size_t size = sizeof(nul) - 1;
+	char *copy;
+
+	if (memmem(text, n, nul, size) == NULL)
+		return text;
+	copy = mem_strndup(ctx, text, n);
+	for (size_t i = 0, end; i < n; i = end) {
+		end = copy[i] == '"' ? string_end(copy, i) : i + 1;
+		if (copy[i] != '"' || copy[end + strspn(copy + end, " \t\r\n")] != ':')
+			continue;
+		for (size_t k = i + 1; k < end; k++) {
+			if (copy[k] != '\\')
+				continue;
+			if (strncmp(copy + k, nul, size) == 0)
+				memcpy(copy + k, instead, size);
+			k++;
+		}
+	}
+	return copy;
+}
+
 bool json_parse(const void *ctx, const char *text, size_t n, json_object **out)
 {
 	struct json_tokener *tok;
@@ -104,7 +138,7 @@ bool json_parse(const void *ctx, const char *text, size_t n, json_object **out)
 	}
 	if (n > INT32_MAX / 2 || !text_valid_utf8(text, n) || !json_well_formed(text, n))
 		return false;
-	text = widen_integers(ctx, text, &n);
+	text = widen_integers(ctx, keep_keys_whole(ctx, text, n), &n);
 	tok = json_tokener_new_ex(JSON_MAX_DEPTH + 1);
 	if (tok == NULL)
 		mem_exhausted();

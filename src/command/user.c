@@ -10,6 +10,7 @@
 #include "api/route.h"
 #include "api/user_lookup.h"
 #include "access/password.h"
+#include "access/user_row.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -323,11 +324,16 @@ static int run_grant(struct user_command *u)
 {
 	json_object *user;
 	bool has_row;
+	status st = ST_OK;
 
 	if (u->access.roles.count + u->access.groups.count + u->access.grants.count == 0)
 		return complain("user grant: nothing is named"), EXIT_USAGE;
 	if (find(u, &user, &has_row) != ST_OK)
 		return EXIT_PROBLEM;
+	if (has_row) /* what is added to must still be so when it is written */
+		st = user_row_lock(u->mem, u->app.store, json_str(user, "id"), &user);
+	if (st != ST_OK)
+		return store_problem(st);
 	return run_route(u, "auth.users.access.update", json_str(user, "id"),
 	                 access_changed(&u->access, user_wire(u->mem, u->app.config, user)));
 }

@@ -71,7 +71,7 @@ static const char *param(FCGX_Request *fcgi, const char *name, const char *fallb
 }
 
 /* The path comes from the raw request target, not from the front's normalised form (01 2.1). */
-static struct request *new_request(struct app *app, FCGX_Request *fcgi, const char **raw_path)
+static struct request *new_request(struct app *app, FCGX_Request *fcgi)
 {
 	void *mem = talloc_named_const(NULL, 0, "request");
 	struct request *r;
@@ -92,8 +92,7 @@ static struct request *new_request(struct app *app, FCGX_Request *fcgi, const ch
 	if (target[0] != '/' && authority != NULL)
 		target = strchr(authority + 3, '/') != NULL ? strchr(authority + 3, '/') : "/";
 	path_len = strcspn(target, "?#");
-	*raw_path = mem_strndup(mem, target, path_len);
-	r->path = uri_decode(mem, *raw_path, path_len, true);
+	r->path = uri_decode(mem, target, path_len, true);
 	r->raw_query = target[path_len] == '?' ? target + path_len + 1 : "";
 	r->query = uri_query(mem, r->raw_query);
 	r->content_length = body_length(fcgi);
@@ -219,12 +218,11 @@ static void drain(FCGX_Request *fcgi)
 enum gateway_result gateway_serve(struct app *app, FCGX_Request *fcgi, bool stream_process,
                                   struct gateway_stream **stream)
 {
-	const char *path;
 	struct request *r;
 
 	router_init();
-	r = new_request(app, fcgi, &path);
-	dispatch(r, path, stream_process);
+	r = new_request(app, fcgi);
+	dispatch(r, r->path, stream_process);
 	live_count(app->live, LIVE_REQUESTS, 1);
 	drain(fcgi);
 	write_reply(r, fcgi);

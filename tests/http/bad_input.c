@@ -222,6 +222,26 @@ Test(bad_input, nul_and_surrogates_in_free_objects)
 	still_sound();
 }
 
+/* A key with U+0000 in it is a key of its own, not the known one that it begins with. */
+Test(bad_input, nul_in_keys)
+{
+	struct node n = enroll_node("Keys");
+	const char *path = fmt("%s/health-events", n.path);
+	struct response r = patch(n.path, admin(), "{\"alias\" : \"A\",\"tags\\u0000\" : [\"x\"]}");
+
+	must(r, 400);
+	cr_expect_str_eq(j_str(r.json, "issues.0.code"), "unrecognized_keys", "%s", r.body);
+	r = patch(n.path, admin(), "{\"alias\\u0000\":\"\\\\u0000\"}");
+	must(r, 400);
+	r = post(path, n.token,
+	         "{\"type\":\"agent.x\",\"severity\":\"info\",\"details\":{\"a\":1,\"a\\u0000\":2,\"\\\\u0000\":3}}");
+	must(r, 201);
+	cr_expect_eq(j_int(r.json, "data.details.a"), 1, "%s", r.body);
+	cr_expect_eq(j_int(r.json, "data.details.a\xef\xbf\xbd"), 2, "%s", r.body);
+	cr_expect_eq(j_int(r.json, "data.details.\\u0000"), 3, "%s", r.body);
+	still_sound();
+}
+
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 Test(bad_input, meter_frames_with_impossible_numbers)

@@ -62,6 +62,18 @@ Test(front, ids_with_odd_characters)
 	must(get("/api/v1/auth/me", admin()), 200);
 }
 
+/* 01 2.1: which route it is, is decided on the decoded path; only reserved characters stay as they are. */
+Test(front, letters_may_be_encoded)
+{
+	struct response r = get("/%61pi/v1/auth/m%65", admin());
+	must(r, 200);
+	cr_expect_str_eq(j_str(audit_last("auth.me.read.succeeded", NULL), "details.path"), "/api/v1/auth/me");
+	must(get("/api/v1/recordin%67s/%6eope", admin()), 404);
+	cr_expect_not_null(audit_find("recordings.detail.read", "nope"));
+	must(get("/api/v1/auth/%2575sers", admin()), 404);
+	expect_no_route("GET", "/api/v1/auth%2Fme");
+}
+
 Test(front, head_is_get_without_a_body)
 {
 	struct node n = enroll_node("Head");

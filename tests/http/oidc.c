@@ -3,6 +3,7 @@
 #include "http/harness.h"
 #include "http/oidc_provider.h"
 
+#include <libpq-fe.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -395,6 +396,48 @@ Test(oidc, disabled_accounts_stay_out)
 	must(del(path, admin()), 204);
 	r = sign_in(NULL);
 	must(get("/api/v1/auth/me", token_of(&r)), 200);
+}
+
+struct late {
+	PGconn *disabling; /* has changed the account and not committed yet */
+	struct response answer;
+};
+
+static bool somebody_waits(void *arg)
+{
+	(void)arg;
+	return strcmp(sql("select count(*) from pg_stat_activity where datname = current_database()"
+	                  " and wait_event_type = 'Lock'"),
+	              "0") != 0;
+}
+
+static void sign_in_or_commit(int i, void *arg)
+{
+	struct late *late = arg;
+	if (i == 0) {
+		late->answer = sign_in("{\"name\":\"Late\"}");
+		return;
+	}
+	cr_assert(wait_until(somebody_waits, NULL, 10000));
+	PQclear(PQexec(late->disabling, "commit"));
+}
+
+/* Its session would be one that the revocation of all sessions did not see. */
+Test(oidc, an_account_that_is_just_being_disabled)
+{
+	struct response r = sign_in(NULL), me = get("/api/v1/auth/me", token_of(&r));
+	const char *id = j_str(me.json, "data.id");
+	if (!on_postgres())
+		cr_skip("with files the first look is behind the lock");
+	struct late late = {.disabling = PQconnectdb(getenv("RAKKR_TEST_DATABASE_URL"))};
+	PQclear(PQexec(late.disabling, "begin"));
+	PGresult *changed =
+	    PQexec(late.disabling, fmt("update users set disabled_at = now() where id = '%s' returning id", id));
+	cr_assert_eq(PQntuples(changed), 1, "%s", PQerrorMessage(late.disabling));
+	parallel(2, sign_in_or_commit, &late);
+	must_refuse(&late.answer, 401, "user_disabled", "late");
+	me = get(fmt("/api/v1/auth/users/%s", id), admin());
+	cr_expect_str_eq(j_str(me.json, "data.user.name"), "Ann", "nothing was written");
 }
 
 Test(oidc_special, accounts_of_the_earlier_controller_are_adopted_once)

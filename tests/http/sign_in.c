@@ -307,6 +307,43 @@ Test(sign_in, no_session_outlives_its_password, .timeout = 60)
 	must(sign_in(u.email, u.password), 401);
 }
 
+/* One signs in, the other takes his rights away. */
+static void sign_in_or_take_away(int index, void *arg)
+{
+	struct user *u = arg;
+
+	if (index == 0) {
+		struct response r = sign_in(u->email, u->password);
+
+		must(r, 200);
+		u->token = j_str(r.json, "data.token");
+		return;
+	}
+	usleep(100000);
+	must(patch(fmt("/api/v1/auth/users/%s/access", u->id), admin(), "{\"roles\":[\"viewer\"]}"), 200);
+}
+
+/* Groups and grants are written with a session (01 8.2): not those of before the password was checked. */
+Test(sign_in, no_right_comes_back, .timeout = 60)
+{
+	struct user u = create_user("viewer", NULL);
+	struct response r;
+
+	must(patch(fmt("/api/v1/auth/users/%s/access", u.id), admin(),
+	           "{\"roles\":[\"owner\"],\"groupIds\":[\"crew\"],"
+	           "\"resourceGrants\":[{\"resourceType\":\"room\",\"resourceId\":\"Vault\"}]}"),
+	     200);
+	cr_assert_eq(command("RAKKR_ARGON2_MEMORY_KIB=262144 RAKKR_ARGON2_PASSES=3",
+	                     fmt("passwd --password-stdin %s", u.email), u.password),
+	             0);
+	parallel(2, sign_in_or_take_away, &u);
+	r = get("/api/v1/auth/me", u.token);
+	must(r, 200);
+	cr_expect_eq(j_count(r.json, "data.resourceGrants"), 0, "%s", r.body);
+	cr_expect_eq(j_count(r.json, "data.groups"), 0, "%s", r.body);
+	cr_expect_str_eq(j_str(r.json, "data.roles.0"), "viewer");
+}
+
 Test(sign_in, an_old_hash_is_renewed)
 {
 	struct user u = old_user();
@@ -365,4 +402,14 @@ Test(sign_in, secrets_are_kept_nowhere)
 	cr_expect_eq(files_with(n.token), 0, "node token");
 	cr_expect_eq(files_with(password), 0, "password");
 	cr_expect_eq(files_with(changed), 0, "new password");
+}
+
+/* Nor does an operator find a line about each request in the log of his database. */
+Test(sign_in, the_database_warns_of_nothing)
+{
+	struct user u = create_user("viewer", NULL);
+
+	must(sign_in(u.email, "wrong password"), 401);
+	must(get("/api/v1/auth/users", u.token), 403);
+	cr_expect_eq(files_with("can only be used in transaction blocks"), 0);
 }

@@ -1,6 +1,7 @@
 /* Users, groups, access, life cycle, access policies (contract 01 12, 13; 09 D-25, D-28, D-29, D-48, D-59). */
 #include "http/harness.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +27,15 @@ static void expect_failed(const char *action, const char *target_id, const char 
 static const char *path_of(const struct user *u, const char *rest)
 {
 	return fmt(USERS "/%s%s", u->id, rest);
+}
+
+static const char *in_capitals(const char *id)
+{
+	char *s = fmt("%s", id);
+
+	for (char *c = s; *c != '\0'; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return s;
 }
 
 /* n copies of c. */
@@ -255,12 +265,8 @@ Test(users, access_update)
 Test(users, upper_case_ids_do_not_get_around)
 {
 	struct user u = create_user("owner", NULL);
-	char upper[64];
-	size_t i = 0;
+	const char *upper = in_capitals(u.id);
 
-	for (; u.id[i] != '\0'; i++)
-		upper[i] = (char)(u.id[i] >= 'a' && u.id[i] <= 'f' ? u.id[i] - 32 : u.id[i]);
-	upper[i] = '\0';
 	must(del(fmt(USERS "/%s", upper), u.token), 400);
 	must(patch(fmt(USERS "/%s/status", upper), u.token, "{\"disabled\":true}"), 400);
 	must(patch(fmt(USERS "/%s/access", upper), u.token, "{\"roles\":[\"viewer\"]}"), 400);
@@ -438,6 +444,10 @@ static void policies_decide(const struct user *u)
 	must(get(USERS, u->token), 200);
 	must(get(POLICIES, u->token), 200);
 	must(get(path_of(u, ""), admin()), 200);
+	/* a user is the same in other letters (01 T25), and so is what is denied */
+	must(get(fmt(USERS "/%s", in_capitals(u->id)), u->token), 403);
+	must(patch(fmt(USERS "/%s/password", in_capitals(u->id)), u->token, "{\"password\":\"12345678\"}"), 403);
+	cr_expect_str_eq(j_str(audit_last("auth.users.password.reset", u->id), "reason"), "access_policy_denied");
 }
 
 /*
