@@ -35,6 +35,7 @@ static const struct config_row rows[CFG_KEY_COUNT] = {
 [CFG_RUN_DIR] = {"RAKKR_RUN_DIR", CONFIG_STR, "/run/rakkr-fcgi", 0, 0, "Directory of the sockets and the process id file."},
 [CFG_DATA_DIR] = {"RAKKR_DATA_DIR", CONFIG_STR, "data", 0, 0, "Directory of the controller's own files: accounts, nodes and audit without a database; the audit spool with one."},
 [CFG_WORKERS] = {"RAKKR_WORKERS", CONFIG_INT, "3", 1, 256, "Worker processes, each with one database connection."},
+[CFG_UPLOAD_WORKERS] = {"RAKKR_UPLOAD_WORKERS", CONFIG_INT, "2", 1, 64, "Processes that take in the files of recordings."},
 [CFG_STREAM_CLIENTS] = {"RAKKR_STREAM_CLIENTS", CONFIG_INT, "256", 1, 4096, "Clients of server-sent events at the same time."},
 [CFG_SOCKET_GROUP] = {"RAKKR_SOCKET_GROUP", CONFIG_STR, NULL, 0, 0, "Group that may connect to the sockets; the front server's."},
 [CFG_LOG_LEVEL] = {"RAKKR_LOG_LEVEL", CONFIG_STR, "info", 0, 0, "\"error\", \"warn\", \"info\" or \"debug\"."},

@@ -20,6 +20,7 @@ enum config_key {
 	CFG_RUN_DIR,              /* RAKKR_RUN_DIR: sockets */
 	CFG_DATA_DIR,             /* RAKKR_DATA_DIR: private flat files, audit spool; default "data" */
 	CFG_WORKERS,              /* RAKKR_WORKERS, 3 */
+	CFG_UPLOAD_WORKERS,       /* RAKKR_UPLOAD_WORKERS, 2 */
 	CFG_STREAM_CLIENTS,       /* RAKKR_STREAM_CLIENTS, 256 */
 	CFG_SOCKET_GROUP,         /* RAKKR_SOCKET_GROUP: group of the sockets, e.g. www-data */
 	CFG_LOG_LEVEL,            /* RAKKR_LOG_LEVEL: error|warn|info|debug */

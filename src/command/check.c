@@ -137,7 +137,7 @@ static void check_sockets(struct check *c)
 {
 	const char *group = config_str(c->config, CFG_SOCKET_GROUP);
 	struct sockaddr_un address;
-	size_t n = strlen(config_str(c->config, CFG_RUN_DIR)) + strlen("/" SOCKET_STREAM);
+	size_t n = strlen(config_str(c->config, CFG_RUN_DIR)) + strlen("/") + SOCKET_NAME_MAX;
 	if (n >= sizeof address.sun_path)
 		say(c, PROBLEM, "RAKKR_RUN_DIR is too long for unix sockets by %zu characters",
 		    n - sizeof address.sun_path + 1);

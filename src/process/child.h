@@ -1,12 +1,13 @@
 /*
- * What the child processes (workers, login, stream, runner) have in common. A child blocks all signals for its whole
- * life and looks for orders only between two pieces of work, so a request in flight is never disturbed: SIGTERM = drain
- * (also sent by the kernel when the master dies), SIGUSR1 = retire.
+ * What the child processes (workers, login, upload, stream, runner) have in common. A child blocks all signals for its
+ * whole life and looks for orders only between two pieces of work, so a request in flight is never disturbed: SIGTERM =
+ * drain (also sent by the kernel when the master dies), SIGUSR1 = retire.
  */
 #ifndef RAKKR_PROCESS_CHILD_H
 #define RAKKR_PROCESS_CHILD_H
 
 #include "base/config.h"
+#include "process/sockets.h"
 #include "store/live.h"
 
 #include <fcgiapp.h>
@@ -16,10 +17,8 @@
 struct child_setup {
 	const struct config *config;
 	struct live *live;
-	int request_fd; /* rakkr.sock, listening, non-blocking; shared by the workers */
-	int stream_fd;  /* stream.sock, the same for the stream process */
-	int login_fd;   /* login.sock, the same for the login process */
-	int ready_fd;   /* takes one byte when the child can serve */
+	const int *listen_fd; /* by enum socket: listening, non-blocking, shared by the processes of one kind */
+	int ready_fd;         /* takes one byte when the child can serve */
 	pid_t master;
 };
 
@@ -64,6 +63,7 @@ enum accept_result child_accept(FCGX_Request *fcgi);
 /* The processes; each returns its exit status. setup lives longer. */
 int worker_run(const struct child_setup *setup);
 int login_run(const struct child_setup *setup);
+int upload_run(const struct child_setup *setup);
 int stream_run(const struct child_setup *setup);
 int runner_run(const struct child_setup *setup);
 

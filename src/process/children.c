@@ -15,7 +15,7 @@
 #define BACKOFF_MAX_MS 5000
 #define BACKOFF_RESET_MS 30000 /* who lived so long starts anew at once */
 
-static const char *const kind_names[] = {"worker", "login", "stream", "runner"};
+static const char *const kind_names[] = {"worker", "login", "upload", "stream", "runner"};
 
 static void add(struct children *c, enum child_kind kind, const struct config *config, unsigned generation)
 {
@@ -31,6 +31,8 @@ void children_add(struct children *c, const struct config *config, unsigned gene
 	for (int64_t i = config_int(config, CFG_WORKERS); i > 0; i--)
 		add(c, KIND_WORKER, config, generation);
 	add(c, KIND_LOGIN, config, generation);
+	for (int64_t i = config_int(config, CFG_UPLOAD_WORKERS); i > 0; i--)
+		add(c, KIND_UPLOAD, config, generation);
 	add(c, KIND_STREAM, config, generation);
 	add(c, KIND_RUNNER, config, generation);
 }
@@ -58,7 +60,8 @@ static void schedule_start(struct child *child, int64_t now_ms)
 /* The new process; never returns. */
 static void __attribute__((noreturn)) child_main(struct children *c, const struct child *child, int ready_fd)
 {
-	static int (*const run[])(const struct child_setup *) = {worker_run, login_run, stream_run, runner_run};
+	static int (*const run[])(const struct child_setup *) = {worker_run, login_run, upload_run, stream_run,
+	                                                         runner_run};
 	struct child_setup setup = c->setup;
 	setup.config = child->config;
 	setup.ready_fd = ready_fd;

@@ -6,7 +6,7 @@
 
 #include <poll.h>
 
-enum child_kind { KIND_WORKER, KIND_LOGIN, KIND_STREAM, KIND_RUNNER };
+enum child_kind { KIND_WORKER, KIND_LOGIN, KIND_UPLOAD, KIND_STREAM, KIND_RUNNER };
 
 struct child {
 	enum child_kind kind;
@@ -32,8 +32,10 @@ struct children {
 	void *arg;
 };
 
-/* Adds the children of a generation: RAKKR_WORKERS workers, login, stream, runner; they start at the next
- * children_start(). */
+/*
+ * Adds the children of a generation: RAKKR_WORKERS workers, login, RAKKR_UPLOAD_WORKERS upload processes, stream, runner;
+ * they start at the next children_start().
+ */
 void children_add(struct children *c, const struct config *config, unsigned generation);
 
 /* Starts every child that is due. */

@@ -260,11 +260,7 @@ int master_run(void *ctx, const char *config_file, const struct config *config)
 	}
 	m.children = (struct children){
 	    .mem = ctx,
-	    .setup = {.live = live,
-	              .request_fd = m.run_dir.request_fd,
-	              .stream_fd = m.run_dir.stream_fd,
-	              .login_fd = m.run_dir.login_fd,
-	              .master = getpid()},
+	    .setup = {.live = live, .listen_fd = m.run_dir.fd, .master = getpid()},
 	    .in_child = close_in_child,
 	    .arg = &m,
 	};

@@ -5,11 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+static const char *const names[SOCKETS] = {"rakkr.sock", "stream.sock", "login.sock", "upload.sock"};
 
 bool directory_make(const char *path, unsigned mode)
 {
@@ -103,13 +106,9 @@ static int socket_listen(const void *ctx, const struct config *c, const struct r
 
 bool run_dir_open(const void *ctx, const struct config *c, struct run_dir *d, const char **error)
 {
-	*d = (struct run_dir){
-	    .path = mem_strdup(ctx, config_str(c, CFG_RUN_DIR)),
-	    .pid_fd = -1,
-	    .request_fd = -1,
-	    .stream_fd = -1,
-	    .login_fd = -1,
-	};
+	*d = (struct run_dir){.path = mem_strdup(ctx, config_str(c, CFG_RUN_DIR)), .pid_fd = -1};
+	for (int i = 0; i < SOCKETS; i++)
+		d->fd[i] = -1;
 	*error = NULL;
 	if (!directory_make(d->path, 0755)) {
 		*error = mem_printf(ctx, "cannot create the run directory %s: %s", d->path, strerror(errno));
@@ -117,12 +116,9 @@ bool run_dir_open(const void *ctx, const struct config *c, struct run_dir *d, co
 	}
 	if (!pid_file_take(ctx, d, error))
 		return false;
-	d->request_fd = socket_listen(ctx, c, d, SOCKET_REQUESTS, error);
-	if (d->request_fd >= 0)
-		d->stream_fd = socket_listen(ctx, c, d, SOCKET_STREAM, error);
-	if (d->stream_fd >= 0)
-		d->login_fd = socket_listen(ctx, c, d, SOCKET_LOGIN, error);
-	if (d->login_fd >= 0)
+	for (int i = 0; i < SOCKETS && *error == NULL; i++)
+		d->fd[i] = socket_listen(ctx, c, d, names[i], error);
+	if (*error == NULL)
 		return true;
 	run_dir_unlink_sockets(d);
 	run_dir_close(d);
@@ -131,31 +127,23 @@ bool run_dir_open(const void *ctx, const struct config *c, struct run_dir *d, co
 
 static void run_dir_unlink(const struct run_dir *d, const char *name)
 {
-	char path[4096 + sizeof PID_FILE + sizeof SOCKET_STREAM];
-	size_t n = strlen(d->path);
-	if (n > 4096)
-		return;
-	memcpy(path, d->path, n);
-	path[n] = '/';
-	memcpy(path + n + 1, name, strlen(name) + 1);
-	unlink(path);
+	char path[4096 + SOCKET_NAME_MAX + 2];
+	int n = snprintf(path, sizeof path, "%s/%s", d->path, name);
+	if (n > 0 && (size_t)n < sizeof path)
+		unlink(path);
 }
 
 void run_dir_unlink_sockets(struct run_dir *d)
 {
-	run_dir_unlink(d, SOCKET_REQUESTS);
-	run_dir_unlink(d, SOCKET_STREAM);
-	run_dir_unlink(d, SOCKET_LOGIN);
+	for (int i = 0; i < SOCKETS; i++)
+		run_dir_unlink(d, names[i]);
 }
 
 void run_dir_close(struct run_dir *d)
 {
-	if (d->request_fd >= 0)
-		close(d->request_fd);
-	if (d->stream_fd >= 0)
-		close(d->stream_fd);
-	if (d->login_fd >= 0)
-		close(d->login_fd);
+	for (int i = 0; i < SOCKETS; i++)
+		if (d->fd[i] >= 0)
+			close(d->fd[i]);
 	run_dir_unlink(d, PID_FILE);
 	close(d->pid_fd);
 }

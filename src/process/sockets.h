@@ -4,17 +4,23 @@
 
 #include "base/config.h"
 
-#define SOCKET_REQUESTS "rakkr.sock"
-#define SOCKET_STREAM "stream.sock"
-#define SOCKET_LOGIN "login.sock"
 #define PID_FILE "rakkr.pid"
+
+/* The sockets that the front server connects to, each served by processes of its own. */
+enum socket {
+	SOCKET_REQUESTS, /* rakkr.sock: the workers */
+	SOCKET_STREAM,   /* stream.sock: server-sent events */
+	SOCKET_LOGIN,    /* login.sock: sign-ins with a password */
+	SOCKET_UPLOAD,   /* upload.sock: files of recordings */
+	SOCKETS
+};
+
+#define SOCKET_NAME_MAX 11 /* characters of the longest name */
 
 struct run_dir {
 	const char *path;
 	int pid_fd; /* holds the lock of the pid file */
-	int request_fd;
-	int stream_fd;
-	int login_fd;
+	int fd[SOCKETS];
 };
 
 /*

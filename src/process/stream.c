@@ -198,7 +198,7 @@ int stream_run(const struct child_setup *setup)
 	    .app = {.config = setup->config, .live = setup->live},
 	    .max_clients = clients_allowed(setup->config),
 	    .ending_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-	    .listen_fd = setup->stream_fd,
+	    .listen_fd = setup->listen_fd[SOCKET_STREAM],
 	};
 	struct child_waiter waiter;
 	s.app.store = store_open(mem, setup->config, &error);

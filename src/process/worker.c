@@ -1,7 +1,9 @@
 /*
  * A worker: one request at a time, one store (one database connection) of its own. The login process is a worker with a
  * socket of its own, where sign-ins queue: checking a password takes its time by intent, and however many are tried at
- * once, no more than one is being checked (memory) and none keeps a worker of the pool (contract 09 D-106).
+ * once, no more than one is being checked (memory) and none keeps a worker of the pool (contract 09 D-106). So are the
+ * upload processes: an hour of sound is decoded for seconds, recordings that began together end together, and agents,
+ * which have no time-outs, must not stop beating while their neighbours deliver.
  */
 #include "process/child.h"
 
@@ -13,10 +15,12 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define TRIM_EVERY 1000    /* requests */
 #define IDLE_WAKE_MS 30000 /* an idle worker looks around this often */
 #define FAILED_WAIT_MS 100 /* between two failing accepts (out of descriptors, ...) */
+#define UPLOAD_NICE 5
 
 /*
  * Ends a request. When the body was read to its end nothing is left on the wire and the socket may simply be closed.
@@ -99,10 +103,17 @@ static int serve(const struct child_setup *setup, const char *role, int listen_f
 
 int worker_run(const struct child_setup *setup)
 {
-	return serve(setup, "worker", setup->request_fd);
+	return serve(setup, "worker", setup->listen_fd[SOCKET_REQUESTS]);
 }
 
 int login_run(const struct child_setup *setup)
 {
-	return serve(setup, "login", setup->login_fd);
+	return serve(setup, "login", setup->listen_fd[SOCKET_LOGIN]);
+}
+
+int upload_run(const struct child_setup *setup)
+{
+	/* Decoders inherit it: whoever waits for an answer of the others comes first. */
+	setpriority(PRIO_PROCESS, 0, UPLOAD_NICE);
+	return serve(setup, "upload", setup->listen_fd[SOCKET_UPLOAD]);
 }
