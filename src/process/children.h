@@ -33,8 +33,8 @@ struct children {
 };
 
 /*
- * Adds the children of a generation: RAKKR_WORKERS workers, login, RAKKR_UPLOAD_WORKERS upload processes, stream, runner;
- * they start at the next children_start().
+ * Adds the children of a generation: RAKKR_WORKERS workers, login, RAKKR_UPLOAD_WORKERS upload processes, stream,
+ * runner; they start at the next children_start().
  */
 void children_add(struct children *c, const struct config *config, unsigned generation);
 
