@@ -228,6 +228,16 @@ Test(command_line, an_address_that_is_none_is_not_shown)
 		}
 }
 
+/* Said once, not once for each of the files that would be in it. */
+Test(command_line, a_folder_that_cannot_be_made_is_one_line)
+{
+	int lines = 0;
+	shell("touch file; RAKKR_DATA_DIR=file/x \"$PROGRAM\" user list");
+	for (const char *at = text; (at = strstr(at, "file/x: ")) != NULL; at++)
+		lines++;
+	cr_expect_eq(lines, 1, "%s", text);
+}
+
 /* ---- streams and files ------------------------------------------------------------------------------------------- */
 
 /* What would be written to a closed stream must not end in whatever was opened in its place. */
