@@ -1,9 +1,12 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *log_role = "cli";
@@ -14,6 +17,17 @@ void log_init(const char *role, enum log_level level)
 {
 	log_role = role;
 	log_max = level;
+}
+
+/* Standard error is the journal, and not merely inherited from somebody whose it was (systemd.exec(5)). */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t dev, ino;
+	struct stat st;
+
+	return stream != NULL && sscanf(stream, "%ju:%ju", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+	       st.st_dev == dev && st.st_ino == ino;
 }
 
 /* One write() a line, so that lines of several processes never mix. */
@@ -28,7 +42,7 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 	if (level > log_max)
 		return;
 	if (log_journal < 0)
-		log_journal = getenv("JOURNAL_STREAM") != NULL;
+		log_journal = is_journal();
 	if (log_journal)
 		n = snprintf(line, sizeof(line), "<%d>%s[%d]: ", priorities[level], log_role, (int)getpid());
 	else

@@ -74,8 +74,6 @@ static void tick(struct runner *r, int64_t now_ms)
 {
 	int64_t moved = 0;
 	note("audit spool", &r->spool_status, store_audit_maintain(r->app.store, &moved));
-	if (moved > 0)
-		log_info("%lld spooled audit events are in the database now", (long long)moved);
 	if (now_ms >= r->beats_at_ms) {
 		note("heartbeats", &r->beats_status, beats_flush(&r->app));
 		r->beats_at_ms = now_ms + BEATS_MS;

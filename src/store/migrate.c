@@ -429,6 +429,21 @@ static const char session_sql[] = "SET statement_timeout = 0; SET lock_timeout =
                                   "SET TimeZone = 'UTC'; SET search_path = public; "
                                   "SET default_transaction_read_only = off";
 
+/* Said before anything is changed: the texts of other encodings cannot be trusted, or not all texts can be kept. */
+static bool encoding_usable(struct run *r)
+{
+	const char *name = PQparameterStatus(r->db, "server_encoding");
+	if (name == NULL || strcmp(name, "UTF8") == 0)
+		return true;
+	if (strcmp(name, "SQL_ASCII") == 0) {
+		fprintf(r->out, "the database has the encoding SQL_ASCII, which is none: it must be UTF8\n");
+		return false;
+	}
+	fprintf(r->out, "note: the database has the encoding %s, not UTF8: texts with other characters are refused\n",
+	        name);
+	return true;
+}
+
 static int open_run(struct run *r, const char *url, const char *sqldir, FILE *out)
 {
 	static const char *const keys[] = {"connect_timeout", "application_name", "dbname", NULL};
@@ -448,6 +463,8 @@ static int open_run(struct run *r, const char *url, const char *sqldir, FILE *ou
 		return MIGRATE_UNREACHABLE;
 	}
 	PQsetNoticeReceiver(r->db, ignore_notice, NULL);
+	if (!encoding_usable(r))
+		return MIGRATE_FAILED;
 	if (!exec(r, "session", session_sql) || !lock(r) || !exec(r, "session", "SET lock_timeout = '60s'"))
 		return failure(r);
 	return MIGRATE_OK;

@@ -228,7 +228,27 @@ Test(command_line, an_address_that_is_none_is_not_shown)
 		}
 }
 
+/* Said once, not once for each of the files that would be in it. */
+Test(command_line, a_folder_that_cannot_be_made_is_one_line)
+{
+	int lines = 0;
+	shell("touch file; RAKKR_DATA_DIR=file/x \"$PROGRAM\" user list");
+	for (const char *at = text; (at = strstr(at, "file/x: ")) != NULL; at++)
+		lines++;
+	cr_expect_eq(lines, 1, "%s", text);
+}
+
 /* ---- streams and files ------------------------------------------------------------------------------------------- */
+
+/* Levels as the journal wants them, and as people do in a file or a terminal that a service started. */
+Test(command_line, the_log_knows_the_journal)
+{
+	shell("touch file; RAKKR_DATA_DIR=file/x JOURNAL_STREAM=$(stat -L -c %%d:%%i out) \"$PROGRAM\" "
+	      "user list");
+	cr_expect_eq(strncmp(text, "<3>cli[", 7), 0, "%s", text);
+	shell("RAKKR_DATA_DIR=file/x JOURNAL_STREAM=1:1 \"$PROGRAM\" user list");
+	cr_expect_eq(strncmp(text, "error rakkr-fcgi cli[", 21), 0, "%s", text);
+}
 
 /* What would be written to a closed stream must not end in whatever was opened in its place. */
 Test(command_line, closed_streams_stay_closed)

@@ -467,6 +467,24 @@ Test(migrate, keeps_the_newest_credential)
 	PQclear(r);
 }
 
+Test(migrate, encodings_that_are_not_utf8)
+{
+	NEED_SERVER();
+	PQfinish(db);
+	admin(mem_printf(mem, "DROP DATABASE %s", name));
+	admin(mem_printf(mem, "CREATE DATABASE %s TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'", name));
+	db = connect_db(name);
+	EXPECT(do_migrate, MIGRATE_FAILED);
+	cr_expect_not_null(strstr(said, "SQL_ASCII"), "%s", said);
+	cr_expect_str_eq(value("SELECT count(*) FROM pg_namespace WHERE nspname IN ('drizzle', 'rakkr_fcgi')"), "0");
+	PQfinish(db);
+	admin(mem_printf(mem, "DROP DATABASE %s", name));
+	admin(mem_printf(mem, "CREATE DATABASE %s TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'", name));
+	db = connect_db(name);
+	EXPECT(do_migrate, MIGRATE_OK);
+	cr_expect_not_null(strstr(said, "LATIN1"), "%s", said);
+}
+
 Test(migrate, unreachable_server)
 {
 	NEED_SERVER();

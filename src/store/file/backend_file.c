@@ -179,11 +179,35 @@ static int file_close(struct file_store *s)
 	return 0;
 }
 
+/* True if a file before this one stands in the same folder. */
+static bool folder_seen(const struct file_store *s, size_t file)
+{
+	for (size_t i = 0; i < file; i++)
+		if (strcmp(s->files[i].folder, s->files[file].folder) == 0)
+			return true;
+	return false;
+}
+
+/* Each folder once: one that cannot be made now is said by the log, and by every write until it is there. */
+static bool make_folders(const struct file_store *s)
+{
+	char *folder = fs_folder(NULL, s->audit.path);
+	bool ours = fs_make_folder(s->folder) == ST_OK;
+
+	if (strcmp(folder, s->folder) != 0)
+		fs_make_folder(folder);
+	for (size_t i = 0; i < s->file_count; i++)
+		if (!folder_seen(s, i) && strcmp(s->files[i].folder, s->folder) != 0 &&
+		    strcmp(s->files[i].folder, folder) != 0)
+			fs_make_folder(s->files[i].folder);
+	talloc_free(folder);
+	return ours;
+}
+
 void *file_open(const void *ctx, const struct config *c, const char **error)
 {
 	struct file_store *s = mem_new(ctx, struct file_store);
 	const char *problem;
-	char *folder;
 
 	s->config = c;
 	s->folder = absolute(s, config_str(c, CFG_DATA_DIR));
@@ -199,13 +223,8 @@ void *file_open(const void *ctx, const struct config *c, const char **error)
 		talloc_free(s);
 		return NULL;
 	}
-	/* A folder that cannot be made now is said by the log, and by every write until it is there. */
-	folder = fs_folder(s, s->audit.path);
-	fs_make_folder(s->folder);
-	fs_make_folder(folder);
-	for (size_t i = 0; i < s->file_count; i++)
-		fs_make_folder(s->files[i].folder);
-	unit_recover(s, true);
+	if (make_folders(s))
+		unit_recover(s, true);
 	return s;
 }
 

@@ -299,7 +299,7 @@ static bool state_is(const char *state, const char *prefix)
 }
 
 /* What a SQLSTATE means (D-66). */
-static enum exchange judge(const char *state, const char *text, status *st)
+static enum exchange judge(const char *state, const char *place, status *st)
 {
 	*st = ST_UNAVAILABLE;
 	if (state_is(state, "53100")) {
@@ -308,10 +308,11 @@ static enum exchange judge(const char *state, const char *text, status *st)
 	}
 	if (state[0] == '\0' || state_is(state, "08") || state_is(state, "57P0") || state_is(state, "53"))
 		return EXCHANGE_LOST;
-	/* Prepared statements that the server does not have, or whose tables were changed: start afresh. A server that
-	   became a standby: another one may answer at the same address. */
+	/* Prepared statements that the server does not have, or whose tables were changed (told by the place in the
+	   server, for messages are in its language): start afresh. A server that became a standby: another one may
+	   answer at the same address. */
 	if (state_is(state, "26000") || state_is(state, "42P05") || state_is(state, "25006") ||
-	    (state_is(state, "0A000") && strstr(text, "cached plan") != NULL))
+	    (state_is(state, "0A000") && strcmp(place, "RevalidateCachedQuery") == 0))
 		return EXCHANGE_LOST;
 	if (state_is(state, "40001") || state_is(state, "40P01"))
 		return EXCHANGE_AGAIN;
@@ -333,6 +334,7 @@ static enum exchange note_failure(struct batch *b, size_t at, const PGresult *r,
 {
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	const char *place = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
 	bool optional = at < b->count && b->calls[at].optional;
 
 	if (state == NULL)
@@ -345,7 +347,7 @@ static enum exchange note_failure(struct batch *b, size_t at, const PGresult *r,
 	}
 	if (!optional || !state_is(state, "42P01"))
 		log_warn("database: %s %s", state, text);
-	return judge(state, text, st);
+	return judge(state, place == NULL ? "" : place, st);
 }
 
 struct reading {
