@@ -58,11 +58,12 @@ status user_password_reset(struct request *r)
 	TRY(req_json(r, &body, NULL));
 	if (!schema_check(r->mem, &password_schema, body, &input, &issues))
 		return fail_issues(r, "Invalid password reset", issues, "invalid_request", user_target_asked(r), NULL);
+	/* takes long: before anything is locked */
+	json_set_str(patch, "passwordHash", password_hash(r->mem, r->config, json_str(input, "password")));
 	TRY(user_of_path(r, &user, &answered));
 	if (answered)
 		return ST_OK;
 	before = user_wire(r->mem, r->config, user);
-	json_set_str(patch, "passwordHash", password_hash(r->mem, r->config, json_str(input, "password")));
 	st = user_patch(r, user, patch, &after);
 	if (st == ST_OK)
 		st = store_sessions_revoke_user(r->store, json_str(user, "id"), r->now_ms);

@@ -171,3 +171,30 @@ Test(races, no_recording_starts_on_a_node_that_is_being_removed)
 	cr_expect_str_eq(sql("SELECT count(*) FROM recording_jobs WHERE node_id = '%s'", n.id), "0");
 	cr_expect_str_eq(j_str(audit_last("recordings.start.failed", n.id), "reason"), "node_not_found");
 }
+
+/* ---- administrators who change each other ------------------------------------------------------------------------ */
+
+struct bosses {
+	struct user at[2];
+	int changed;
+};
+
+static void change_the_other(int index, void *arg)
+{
+	struct bosses *b = arg;
+	const char *path = fmt("/api/v1/auth/users/%s", b->at[1 - index].id);
+	for (int i = 0; i < 30; i++) {
+		struct response r = patch(fmt("%s/access", path), b->at[index].token, "{\"roles\":[\"owner\"]}");
+		__atomic_add_fetch(&b->changed, r.status == 200, __ATOMIC_RELAXED);
+		r = patch(fmt("%s/status", path), b->at[index].token, "{\"disabled\":false}");
+		__atomic_add_fetch(&b->changed, r.status == 200, __ATOMIC_RELAXED);
+	}
+}
+
+/* The event of each change refers to the account that the other one is changing. */
+Test(races, administrators_who_change_each_other, .timeout = 120)
+{
+	struct bosses b = {.at = {create_user("owner", NULL), create_user("owner", NULL)}};
+	parallel(2, change_the_other, &b);
+	cr_expect_eq(b.changed, 120, "%d of 120", b.changed);
+}

@@ -28,6 +28,9 @@
 /* Events stand in the order of their commits; createdAt may be older than a neighbour's by the length of a request. */
 #define DISORDER_MS 3600000
 
+/* A machine that started without the right time has events between the others that are as old as its clock was. */
+#define BEYOND_ENOUGH 1000
+
 /* ---- appending ---------------------------------------------------------------------------------- */
 
 /* The event with its texts cut to the columns of a database (01 15.2). */
@@ -383,7 +386,8 @@ struct scan {
 	struct matcher matcher;
 	const char *needles[QUERY_MAX_FILTERS]; /* texts that a line must have to be worth parsing */
 	size_t needle_count;
-	int64_t oldest_ms; /* events older than this cannot match, nor any before them */
+	int64_t oldest_ms; /* events older than this cannot match, nor any before BEYOND_ENOUGH of them */
+	int beyond;        /* so many of them in a row */
 };
 
 /* Texts whose JSON form is themselves. */
@@ -436,13 +440,17 @@ static json_object *parse_event(void *ctx, const char *line, size_t n)
 	return doc;
 }
 
-/* Is the event too old for anything before it to match? */
-static bool is_beyond(const struct scan *s, json_object *event)
+/* Can nothing before the event match any more? */
+static bool is_beyond(struct scan *s, json_object *event)
 {
 	int64_t ms;
 
-	return s->oldest_ms != INT64_MIN && clock_parse(json_str(event, "createdAt"), CLOCK_LENIENT, &ms) &&
-	       ms < s->oldest_ms;
+	if (s->oldest_ms != INT64_MIN && clock_parse(json_str(event, "createdAt"), CLOCK_LENIENT, &ms) &&
+	    ms < s->oldest_ms)
+		s->beyond++;
+	else
+		s->beyond = 0;
+	return s->beyond >= BEYOND_ENOUGH;
 }
 
 status audit_scan(struct file_store *store, const struct query *q, document_fn each, void *state)
@@ -474,10 +482,12 @@ status audit_scan(struct file_store *store, const struct query *q, document_fn e
 			continue;
 		tmp = talloc_new(NULL);
 		event = parse_event(tmp, line, n);
-		if (event != NULL && matcher_holds(&s.matcher, event))
+		if (event != NULL && matcher_holds(&s.matcher, event)) {
+			s.beyond = 0;
 			more = each(state, event);
-		else if (event != NULL && is_beyond(&s, event))
-			more = false;
+		} else if (event != NULL) {
+			more = !is_beyond(&s, event);
+		}
 		talloc_free(tmp);
 	}
 	close(r.fd);

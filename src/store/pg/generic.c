@@ -115,7 +115,7 @@ static size_t add_select(struct batch *b, const struct model *m, const struct qu
 	sql_order(&s, m, q);
 	sql_limit(&s, q);
 	if (q->lock)
-		sql_lock(&s, q);
+		sql_lock(&s, m, q);
 	return batch_add(b, s.text.data, s.params.values, s.params.count);
 }
 

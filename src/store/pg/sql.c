@@ -177,9 +177,13 @@ void sql_limit(struct sql *s, const struct query *q)
 	}
 }
 
-void sql_lock(struct sql *s, const struct query *q)
+void sql_lock(struct sql *s, const struct model *m, const struct query *q)
 {
-	sql_put(s, " FOR UPDATE OF t");
+	/*
+	 * The event of every request refers to the row of who asks. That must not wait for a change of the account: two
+	 * administrators who change each other would stop each other.
+	 */
+	sql_put(s, m == &model_users ? " FOR NO KEY UPDATE OF t" : " FOR UPDATE OF t");
 	if (q->skip_locked)
 		sql_put(s, " SKIP LOCKED");
 }

@@ -260,7 +260,7 @@ static status build_picked_update(struct sql *s, const struct model *m, const st
 	sql_where(s, m, q);
 	sql_order(s, m, q);
 	sql_limit(s, q);
-	sql_lock(s, q);
+	sql_lock(s, m, q);
 	sql_put(s, "), numbered AS (SELECT *, row_number() OVER () AS n FROM picked), ");
 	sql_printf(s, "changed AS (UPDATE %s t ", m->table);
 	TRY(put_changes(s, m, patch));
@@ -337,7 +337,7 @@ status pg_remove(void *backend, const void *ctx, const struct model *m, const st
 		sql_where(&s, m, q);
 		sql_order(&s, m, q);
 		sql_limit(&s, q);
-		sql_lock(&s, q);
+		sql_lock(&s, m, q);
 		sql_put(&s, ")");
 	} else {
 		sql_where(&s, m, q);
