@@ -28,12 +28,25 @@ enum { EVENT_PARAMS = 19, EVENT_ACTOR_USER = 7, EVENTS_MOST = 4 };
 static const char *insert_sql(size_t n, bool checked)
 {
 	static const char *const casts[EVENT_PARAMS] = {
-	    "$%u::uuid",	 "$%u::timestamptz", "$%u::text",	    "$%u::text",
-	    "$%u::text",	 "$%u::text",	     "coalesce($%u::jsonb, '[]')",
+	    "$%u::uuid",
+	    "$%u::timestamptz",
+	    "$%u::text",
+	    "$%u::text",
+	    "$%u::text",
+	    "$%u::text",
+	    "coalesce($%u::jsonb, '[]')",
 	    "(SELECT u.id FROM users u WHERE u.id = $%u::uuid FOR KEY SHARE)",
-	    "coalesce($%u::jsonb, '{}')", "$%u::jsonb", "$%u::jsonb", "coalesce($%u::jsonb, '{}')",
-	    "coalesce($%u::jsonb, '{}')", "$%u::audit_outcome", "$%u::text", "$%u::text",
-	    "$%u::text",	 "$%u::text",	     "$%u::text"};
+	    "coalesce($%u::jsonb, '{}')",
+	    "$%u::jsonb",
+	    "$%u::jsonb",
+	    "coalesce($%u::jsonb, '{}')",
+	    "coalesce($%u::jsonb, '{}')",
+	    "$%u::audit_outcome",
+	    "$%u::text",
+	    "$%u::text",
+	    "$%u::text",
+	    "$%u::text",
+	    "$%u::text"};
 	static char *made[2][EVENTS_MOST + 1];
 	struct buf text;
 
@@ -41,8 +54,8 @@ static const char *insert_sql(size_t n, bool checked)
 		return made[checked][n];
 	buf_init(&text, NULL);
 	buf_puts(&text, "INSERT INTO audit_events (id, created_at, action, actor_type, actor_id, actor_display_name,"
-			" actor_roles, actor_user_id, actor_context, after, before, correlation_ids, details, outcome,"
-			" permission_id, reason, target_id, target_name, target_type) VALUES ");
+	                " actor_roles, actor_user_id, actor_context, after, before, correlation_ids, details, outcome,"
+	                " permission_id, reason, target_id, target_name, target_type) VALUES ");
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned k = 0; k < EVENT_PARAMS; k++) {
 			char number[16];
@@ -118,7 +131,7 @@ void audit_add_inserts(struct batch *batch, json_object *const *events, size_t n
 {
 	for (size_t i = 0; i < n;) {
 		size_t some = n - i < EVENTS_MOST ? n - i : EVENTS_MOST;
-		const char **values = mem_array(batch->ctx, const char *, EVENT_PARAMS * EVENTS_MOST);
+		const char **values = mem_array(batch->ctx, const char *, EVENT_PARAMS *EVENTS_MOST);
 		bool users = false; /* else there is nothing to check */
 
 		for (size_t k = 0; k < some; k++) {
@@ -298,7 +311,8 @@ static status commit_all(struct pg *p, const void *ctx, json_object *events, boo
 		if (st == ST_OK)
 			return commit_inner(p);
 	} else if (st == ST_OK) {
-		st = backend_file.dirty(p->inner) ? commit_files(p, ctx, events) : commit_events(p, ctx, events, durable);
+		st = backend_file.dirty(p->inner) ? commit_files(p, ctx, events)
+		                                  : commit_events(p, ctx, events, durable);
 		if (st == ST_OK)
 			return ST_OK;
 	}
