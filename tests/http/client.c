@@ -10,14 +10,14 @@
 #include <strings.h>
 #include <time.h>
 
-static double now_seconds(void)
+double now_seconds(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static char *vfmt(const char *format, va_list ap)
+char *format_list(const char *format, va_list ap)
 {
 	char *text = NULL;
 	if (vasprintf(&text, format, ap) < 0)
@@ -29,7 +29,7 @@ char *fmt(const char *format, ...)
 {
 	va_list ap;
 	va_start(ap, format);
-	char *text = vfmt(format, ap);
+	char *text = format_list(format, ap);
 	va_end(ap);
 	return text;
 }
@@ -150,7 +150,7 @@ static struct response send_json(const char *method, const char *path, const cha
 	if (json == NULL)
 		return http(method, path, token, NULL, NULL, 0);
 	static const char *const headers[] = {"Content-Type: application/json", NULL};
-	char *body = vfmt(json, ap);
+	char *body = format_list(json, ap);
 	return http(method, path, token, headers, body, strlen(body));
 }
 
@@ -227,7 +227,8 @@ bool raw_send(struct raw *c, const void *data, size_t n)
 	return true;
 }
 
-static struct response raw_read(struct raw *c, int timeout_ms, bool (*whole)(const struct bytes *all))
+static struct response raw_read(struct raw *c, int timeout_ms, bool (*whole)(const struct bytes *all, void *arg),
+                                void *arg)
 {
 	struct bytes all = {strdup(""), 0};
 	char chunk[16384];
@@ -240,7 +241,7 @@ static struct response raw_read(struct raw *c, int timeout_ms, bool (*whole)(con
 		else if (code != CURLE_OK || n == 0)
 			break;
 		collect(chunk, 1, n, &all);
-		if (whole(&all))
+		if (whole(&all, arg))
 			break;
 	}
 	char *end = strstr(all.data, "\r\n\r\n");
@@ -256,19 +257,41 @@ static struct response raw_read(struct raw *c, int timeout_ms, bool (*whole)(con
 	return r;
 }
 
-static bool never(const struct bytes *all)
+static bool never(const struct bytes *all, void *arg)
 {
 	(void)all;
+	(void)arg;
 	return false;
 }
 
 struct response raw_answer(struct raw *c, int timeout_ms)
 {
-	return raw_read(c, timeout_ms, never);
+	return raw_read(c, timeout_ms, never, NULL);
 }
 
-static bool one_answer(const struct bytes *all)
+struct marks {
+	const char *mark;
+	int count;
+};
+
+static bool all_marks(const struct bytes *all, void *arg)
 {
+	const struct marks *m = arg;
+	int seen = 0;
+	for (const char *at = all->data; (at = strstr(at, m->mark)) != NULL; at += strlen(m->mark))
+		seen++;
+	return seen >= m->count;
+}
+
+struct response raw_until(struct raw *c, int timeout_ms, const char *mark, int count)
+{
+	struct marks m = {mark, count};
+	return raw_read(c, timeout_ms, all_marks, &m);
+}
+
+static bool one_answer(const struct bytes *all, void *arg)
+{
+	(void)arg;
 	const char *end = strstr(all->data, "\r\n\r\n"), *length = strcasestr(all->data, "\r\ncontent-length:");
 	size_t body = length != NULL && end != NULL && length < end ? strtoul(length + 17, NULL, 10) : 0;
 	return end != NULL && all->len >= (size_t)(end + 4 - all->data) + body;
@@ -276,7 +299,7 @@ static bool one_answer(const struct bytes *all)
 
 struct response raw_reply(struct raw *c, int timeout_ms)
 {
-	return raw_read(c, timeout_ms, one_answer);
+	return raw_read(c, timeout_ms, one_answer, NULL);
 }
 
 void raw_close(struct raw *c)

@@ -20,21 +20,6 @@ static const char *environment(const char *name)
 	return value;
 }
 
-static double now_seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static char *vfmt(const char *format, va_list ap)
-{
-	char *text = NULL;
-	if (vasprintf(&text, format, ap) < 0)
-		abort();
-	return text;
-}
-
 const char *test_url(void)
 {
 	return environment("RAKKR_TEST_URL");
@@ -251,7 +236,7 @@ const char *sql(const char *statement, ...)
 		connection = PQconnectdb(environment("RAKKR_TEST_DATABASE_URL"));
 	va_list ap;
 	va_start(ap, statement);
-	char *text = vfmt(statement, ap);
+	char *text = format_list(statement, ap);
 	va_end(ap);
 	PGresult *result = PQexec(connection, text);
 	if (PQstatus(connection) == CONNECTION_BAD) { /* a fault test took it away */

@@ -21,6 +21,7 @@
 #ifndef RAKKR_TESTS_HTTP_HARNESS_H
 #define RAKKR_TESTS_HTTP_HARNESS_H
 
+#include <stdarg.h>
 #include <criterion/criterion.h>
 #include <json-c/json.h>
 #include <stdbool.h>
@@ -69,6 +70,10 @@ const char *header(const struct response *r, const char *name);
 
 /* A string like printf; paths are made with it: fmt("/api/v1/nodes/%s", id). */
 char *fmt(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *format_list(const char *format, va_list ap);
+
+/* Since some time in the past. */
+double now_seconds(void);
 
 /* A TLS connection for requests that no client library would send. */
 struct raw;
@@ -76,6 +81,8 @@ struct raw *raw_open(void);
 bool raw_send(struct raw *c, const void *data, size_t n);
 /* Everything until the other side closes or timeout_ms pass. */
 struct response raw_answer(struct raw *c, int timeout_ms);
+/* The same, or until mark has been seen count times. */
+struct response raw_until(struct raw *c, int timeout_ms, const char *mark, int count);
 /* One whole answer on a connection that stays open (by Content-Length; without one, the head alone). */
 struct response raw_reply(struct raw *c, int timeout_ms);
 void raw_close(struct raw *c);
