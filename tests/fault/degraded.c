@@ -18,7 +18,6 @@
 
 TestSuite(degraded, .timeout = 240);
 
-#define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 #define FAST_SECONDS 0.25
 
 static int stale_seconds(void)

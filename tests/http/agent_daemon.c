@@ -9,7 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define CLAIM_LINE(n) fmt("x-rakkr-agent-id: %s", (n)->id)
 
 /* ---- what the agent says ----------------------------------------------------------------------------------------- */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
 /* ---- documents --------------------------------------------------------------------------------------------------- */
 
 /* Only these may be null (B9.3). */

@@ -136,6 +136,18 @@ json_object *audit_last(const char *action, const char *target_id)
 	return event;
 }
 
+void expect_event(json_object *event, const char *outcome, const char *reason)
+{
+	cr_expect_str_eq(j_str(event, "outcome"), outcome, "%s", json_object_to_json_string(event));
+	cr_expect_str_eq(j_str(event, "reason"), reason, "%s", json_object_to_json_string(event));
+}
+
+void expect_refusal(const struct response *r, int code, const char *text)
+{
+	cr_expect_eq(r->status, code, "%s: %d instead of %d: %s", r->asked, r->status, code, r->body);
+	cr_expect_str_eq(j_str(r->json, "error"), text, "%s", r->asked);
+}
+
 /* ---- audio ------------------------------------------------------------------------------------------------------- */
 
 static void put_le(unsigned char *at, uint32_t value, int bytes)

@@ -62,6 +62,11 @@ struct response put(const char *path, const char *token, const char *json, ...) 
 #define must(r, code)                                                                                                  \
 	cr_assert_eq((r).status, (code), "%s: %d instead of %d: %.600s", (r).asked, (r).status, (code), (r).body)
 
+/* An error: its status and text. */
+void expect_refusal(const struct response *r, int code, const char *text);
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
 /* "https://127.0.0.1:PORT" */
 const char *test_url(void);
 
@@ -135,6 +140,7 @@ const char *claim_next(const struct node *n);
 json_object *audit_last(const char *action, const char *target_id);
 /* The same, NULL if there is none. */
 json_object *audit_find(const char *action, const char *target_id);
+void expect_event(json_object *event, const char *outcome, const char *reason);
 
 /* ---- audio ------------------------------------------------------------------------------------------------------- */
 

@@ -7,20 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
-static void expect_event(json_object *event, const char *outcome, const char *reason)
-{
-	cr_expect_str_eq(j_str(event, "outcome"), outcome, "%s", json_object_to_json_string(event));
-	cr_expect_str_eq(j_str(event, "reason"), reason, "%s", json_object_to_json_string(event));
-}
-
-static void expect_refusal(const struct response *r, int code, const char *text)
-{
-	cr_expect_eq(r->status, code, "%s: %d instead of %d: %s", r->asked, r->status, code, r->body);
-	cr_expect_str_eq(j_str(r->json, "error"), text, "%s", r->asked);
-}
-
 static void send_frame(const struct node *n, const char *captured_at, const char *peak)
 {
 	struct response r =

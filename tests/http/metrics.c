@@ -5,8 +5,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
 /* ---- the answer as a whole --------------------------------------------------------------------------------------- */
 
 /* Contract 06 9.3, in order. */

@@ -44,8 +44,7 @@ const char *token_hmac(json_object *claims);
 /* KEY_NEXT takes the place of KEY_RSA. */
 void provider_rotate(void);
 
-/* ---- the instance
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the instance ------------------------------------------------------------------------------------------------ */
 
 /*
  * Starts it on the store of RAKKR_TEST_STORE (Postgres: a database of its own); the harness then talks to it. users:
