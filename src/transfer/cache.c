@@ -246,6 +246,16 @@ status cache_receive(const void *ctx, const char *root, const char *group, const
 	return ST_OK;
 }
 
+/* The web server's ETag is made of size and second of change: a file and its successor must differ in one of them. */
+static void tell_apart(const struct cache_upload *u, const struct stat *previous)
+{
+	const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = previous->st_mtime + 1}};
+	struct stat st;
+
+	if (lstat(u->temp, &st) == 0 && st.st_size == previous->st_size && st.st_mtime <= previous->st_mtime)
+		utimensat(AT_FDCWD, u->temp, times, AT_SYMLINK_NOFOLLOW);
+}
+
 /*
  * Gives the file that is there, if any, a second name. Not every file system has those: there it is moved out of the
  * way, and its name is without a file for an instant.
@@ -260,6 +270,7 @@ static bool keep_previous(struct cache_upload *u)
 	if (link(u->final, kept) != 0 && (!S_ISREG(st.st_mode) || rename(u->final, kept) != 0))
 		return errno == ENOENT;
 	u->kept = kept;
+	tell_apart(u, &st);
 	return true;
 }
 

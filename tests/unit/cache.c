@@ -191,6 +191,25 @@ Test(cache, replaced_file_comes_back)
 	replace_and_come_back();
 }
 
+/* Three of one size in one second: each has another second, of which the web server makes its ETag. */
+Test(cache, files_of_one_size_can_be_told_apart)
+{
+	time_t seen = 0;
+
+	for (int i = 0; i < 3; i++) {
+		struct cache_upload *u;
+		const char *reason;
+		struct stat st;
+
+		cr_assert_eq(receive("abc", false, 10, &u), ST_OK);
+		cr_assert_eq(cache_publish(u, &reason), ST_OK);
+		cache_settle(u, true);
+		cr_assert_eq(stat(mem_printf(mem, "%s/ad-hoc/rec_1.wav", root), &st), 0);
+		cr_expect_gt(st.st_mtime, seen);
+		seen = st.st_mtime;
+	}
+}
+
 /* Some network and user-space file systems have no second names. */
 static int link_error;
 
