@@ -98,12 +98,30 @@ char *cache_file_name(const void *ctx, const char *name, const char *recording_i
 	return mem_printf(ctx, "%s%s", clean[0] != '\0' ? clean : recording_id, extension_or_mp3(path));
 }
 
+/* Length of a character at p that is not seen but changes what is: C1 controls, line separators, writing directions. */
+static size_t unseen(const char *p)
+{
+	const unsigned char *c = (const unsigned char *)p;
+
+	if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+		return 2;
+	if (c[0] == 0xe2 && c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae)))
+		return 3;
+	if (c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9)
+		return 3;
+	return 0;
+}
+
 char *cache_file_name_utf8(const void *ctx, const char *name, const char *recording_id, const char *path)
 {
-	char *clean = text_trim(ctx, text_no_controls(ctx, name));
+	char *clean = text_trim(ctx, text_no_controls(ctx, name)), *to = clean;
 
-	for (char *p = clean; *p != '\0'; p++)
-		if (*p == '/' || *p == '\\')
-			*p = '_';
+	for (const char *p = clean; *p != '\0';) {
+		size_t skip = unseen(p);
+
+		*to++ = skip > 0 || *p == '/' || *p == '\\' ? '_' : *p;
+		p += skip > 0 ? skip : 1;
+	}
+	*to = '\0';
 	return mem_printf(ctx, "%s%s", clean[0] != '\0' ? clean : recording_id, extension_or_mp3(path));
 }

@@ -78,6 +78,10 @@ Test(cache, file_name)
 	cr_assert_str_eq(cache_file_name(mem, "  ", "rec_1", "x/y"), "rec_1.mp3");
 	cr_assert_str_eq(cache_file_name(mem, "a\"b\r\nc", "rec_1", "x/y.flac"), "a_b__c.flac");
 	cr_assert_str_eq(cache_file_name_utf8(mem, "Caf\xc3\xa9/x", "rec_1", "y.wav"), "Caf\xc3\xa9_x.wav");
+	/* U+0085, U+202E, U+2066, U+2028 */
+	cr_assert_str_eq(cache_file_name_utf8(mem, "a\xc2\x85z \xe2\x80\xaevaw.\xe2\x81\xa6\xe2\x80\xa8\xe2\x82\xac",
+	                                      "rec_1", "y.wav"),
+	                 "a_z _vaw.__\xe2\x82\xac.wav");
 	cr_assert_str_eq(cache_mime("a/b.FLAC"), "audio/flac");
 	cr_assert_str_eq(cache_mime("a/b.wav"), "audio/wav");
 	cr_assert_str_eq(cache_mime("a.wav/b"), "audio/mpeg");
