@@ -5,11 +5,10 @@
  * Runs alone on its instance (other tests would see the faults): needs RAKKR_TEST_DIR for the process ids, and for the
  * full disk the right to mount.
  */
-#include "http/harness.h"
+#include "http/outage.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <libpq-fe.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,11 +22,6 @@
 TestSuite(faults, .timeout = 180);
 
 #define WRITERS 6
-
-static void nap(int ms)
-{
-	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
-}
 
 /* ---- processes of the instance ----------------------------------------------------------------------------------- */
 
@@ -339,67 +333,17 @@ Test(faults, disk_full_while_uploading)
 
 /* ---- Postgres ---------------------------------------------------------------------------------------------------- */
 
-/* A connection to another database of the server, so that it survives what is done to ours. */
-static PGconn *server(void)
-{
-	PGconn *c;
-	const char *url = getenv("RAKKR_TEST_DATABASE_URL");
-	const char *keys[] = {"dbname", "dbname", NULL};
-	const char *values[] = {url, "postgres", NULL};
-
-	/* the URL first, then another database name over it */
-	c = PQconnectdbParams(keys, values, 1);
-	if (PQstatus(c) != CONNECTION_OK || strcmp(PQdb(c), "postgres") != 0) {
-		PQconninfoOption *o = PQconninfoParse(url, NULL), *p;
-		const char *k[32], *v[32];
-		int count = 0;
-
-		PQfinish(c);
-		for (p = o; p != NULL && p->keyword != NULL && count < 30; p++)
-			if (p->val != NULL && strcmp(p->keyword, "dbname") != 0) {
-				k[count] = p->keyword;
-				v[count++] = p->val;
-			}
-		k[count] = "dbname";
-		v[count++] = "postgres";
-		k[count] = v[count] = NULL;
-		c = PQconnectdbParams(k, v, 0);
-	}
-	cr_assert_eq(PQstatus(c), CONNECTION_OK, "%s", PQerrorMessage(c));
-	return c;
-}
-
-static void server_do(PGconn *c, const char *statement)
-{
-	PGresult *r = PQexec(c, statement);
-
-	cr_assert(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", statement,
-	          PQerrorMessage(c));
-	PQclear(r);
-}
-
-static const char *our_database(void)
-{
-	return sql("SELECT current_database()");
-}
-
 Test(faults, database_refuses_connections_under_load)
 {
 	static struct load l;
-	const char *name;
-	PGconn *c;
 
-	if (!on_postgres())
-		cr_skip_test("flat files");
-	name = our_database();
-	c = server();
+	prepare();
 	load_start(&l);
 	for (int i = 0; i < 3; i++) {
 		struct response r;
 
 		nap(400);
-		server_do(c, fmt("ALTER DATABASE \"%s\" ALLOW_CONNECTIONS false", name));
-		server_do(c, fmt("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'", name));
+		take_away();
 		nap(600);
 		r = get("/healthz", NULL);
 		must(r, 200);
@@ -407,11 +351,10 @@ Test(faults, database_refuses_connections_under_load)
 		must(r, 503);
 		r = patch(l.writers[0].node.path, admin(), "{\"notes\":\"x\"}");
 		must(r, 503);
-		server_do(c, fmt("ALTER DATABASE \"%s\" ALLOW_CONNECTIONS true", name));
+		bring_back();
 		cr_assert(wait_until(usable, NULL, 5000), "not back within 5 s");
 	}
 	cr_expect_eq(load_check(&l), 0, "a heartbeat failed because the database did");
-	PQfinish(c);
 }
 
 static bool server_up(void *arg)
@@ -441,21 +384,17 @@ static bool backend_of_ours(void *arg)
 Test(faults, database_crashes_under_load)
 {
 	static struct load l;
-	PGconn *c;
 
-	if (!on_postgres())
-		cr_skip_test("flat files");
-	c = server();
+	prepare();
 	load_start(&l);
 	for (int i = 0; i < 2; i++) {
 		nap(500);
 		/* A backend that dies makes the whole server restart with crash recovery. */
-		cr_assert(wait_until(backend_of_ours, &c, 60000), "no backend of ours");
+		cr_assert(wait_until(backend_of_ours, &other, 60000), "no backend of ours");
 		if (kill(victim, SIGKILL) != 0)
 			cr_skip_test("no right to kill the server's processes");
-		cr_assert(wait_until(server_up, &c, 60000), "Postgres did not come back");
+		cr_assert(wait_until(server_up, &other, 60000), "Postgres did not come back");
 		cr_assert(wait_until(usable, NULL, 5000), "not back within 5 s");
 	}
 	load_check(&l);
-	PQfinish(c);
 }
