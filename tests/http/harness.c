@@ -251,7 +251,8 @@ const char *sql(const char *statement, ...)
 	char *text = format_list(statement, ap);
 	va_end(ap);
 	PGresult *result = PQexec(connection, text);
-	if (PQstatus(connection) == CONNECTION_BAD) { /* a fault test took it away */
+	/* a fault test took it away, and the server may still be recovering */
+	for (double until = now_seconds() + 20; PQstatus(connection) == CONNECTION_BAD && now_seconds() < until;) {
 		PQclear(result);
 		PQreset(connection);
 		result = PQexec(connection, text);
