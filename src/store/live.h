@@ -91,6 +91,8 @@ enum live_counter {
 	LIVE_DATABASE_DOWN_SINCE, /* wall clock, ms; the last time it became 1 */
 	LIVE_DATABASE_TOLD,       /* wall clock, ms; the last time that was logged */
 	LIVE_OUTSIDE_MARK,        /* of the last change by a command that is known here (pg/outside.c) */
+	LIVE_HOST_NUMBER,         /* of this host among those on one database (pg/hosts.c) */
+	LIVE_ALONE_SINCE,         /* monotonic, ms; since when no other host has been there, INT64_MAX: one is */
 	LIVE_DEGRADED,            /* requests answered from what was last known */
 	LIVE_COUNTERS
 };
