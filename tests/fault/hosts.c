@@ -57,6 +57,11 @@ static void expect_all(const char *path, const char *token, int status, const ch
 		cr_expect_eq(get(path, token).status, status, "%s", what);
 }
 
+static int beat(const struct node *n)
+{
+	return post(fmt("%s/heartbeat", n->path), n->token, BEAT).status;
+}
+
 /* ---- the database goes away -------------------------------------------------------------------------------------- */
 
 Test(hosts, a_session_that_another_host_ended_is_forgotten)
@@ -96,7 +101,7 @@ Test(hosts, what_another_host_changed_is_not_answered_for_long)
 	fresh = enroll_node("Fresh");
 	for (int i = 0; i < 12; i++) {
 		must(get(changed.path, admin()), 200);
-		cr_assert_eq(post(fmt("%s/heartbeat", changed.path), changed.token, BEAT).status, 202);
+		cr_assert_eq(beat(&changed), 202);
 	}
 	at(first);
 	must(patch(changed.path, admin(), "{\"alias\":\"After\"}"), 200);
@@ -111,7 +116,41 @@ Test(hosts, what_another_host_changed_is_not_answered_for_long)
 	cr_expect(is_degraded(&r));
 	r = get(changed.path, admin());
 	cr_expect_eq(r.status, 503, "%s", r.body);
-	cr_expect_eq(post(fmt("%s/heartbeat", changed.path), changed.token, BEAT).status, 202);
+	cr_expect_eq(beat(&changed), 202);
+	end();
+}
+
+static bool is_silent_for_long(void *since)
+{
+	must(get("/api/v1/status", admin()), 200);
+	return time(NULL) - *(time_t *)since > 16;
+}
+
+Test(hosts, a_token_that_another_host_replaced_is_not_good_for_long)
+{
+	struct node rotated, left;
+	time_t since;
+
+	two_hosts("2");
+	rotated = enroll_node("Rotated on the other host");
+	left = enroll_node("Left alone");
+	cr_assert_eq(beat(&rotated), 202);
+	at(first);
+	must(post(fmt("%s/credentials/rotate", rotated.path), admin(), NULL), 201);
+	at(second);
+	since = time(NULL);
+	cr_assert(wait_until(is_silent_for_long, &since, 40000));
+	cr_assert_eq(beat(&left), 202);
+	take_away();
+	for (int i = 0; i < 12; i++) {
+		cr_expect_eq(beat(&rotated), 503);
+		cr_expect_eq(beat(&left), 202);
+	}
+	/* however long it is away, a node that lives goes on */
+	since = time(NULL);
+	while (time(NULL) - since < 17)
+		nap(1000);
+	cr_expect_eq(beat(&left), 202);
 	end();
 }
 
