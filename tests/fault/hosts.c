@@ -179,6 +179,40 @@ Test(hosts, each_host_removes_its_own_leftovers)
 	end();
 }
 
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+/* Started on one, claimed on the other, delivered there, heard and deleted on the first. */
+Test(hosts, a_recording_over_a_shared_cache)
+{
+	struct blob file = wav(2, 48000, 0.5);
+	const char *cache;
+	struct node n;
+	struct take t;
+	struct response r;
+
+	cache = fmt("%s/data/recordings", instance_dir());
+	setenv("RAKKR_RECORDING_CACHE_DIR", cache, 1);
+	two_hosts("60");
+	n = enroll_node("Between two hosts");
+	at(first);
+	t = start_recording(&n);
+	at(second);
+	cr_assert_str_eq(claim_next(&n), t.job_id);
+	r = http("PUT", fmt("%s/cache-file", t.recording_path), n.token,
+	         (const char *const[]){"content-type: audio/wav", "x-rakkr-file-name: take.wav", NULL}, file.data,
+	         file.len);
+	must(r, 201);
+	for (int i = 0; i < 2; i++) {
+		r = get(fmt("%s/file", t.recording_path), admin());
+		must(r, 200);
+		cr_expect_eq(r.len, file.len);
+		at(first);
+	}
+	must(del(t.recording_path, admin()), 204);
+	cr_expect_neq(system(fmt("find '%s' | grep -q '%s'", cache, t.recording_id)), 0, "its file is still there");
+	end();
+}
+
 /* ---- a host that is gone without a word -------------------------------------------------------------------------- */
 
 static void end_spy(void)
