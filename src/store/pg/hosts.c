@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define LOOKS 10 /* in a row that must find nobody; there is one a second */
 #define CLASS "hashtext('rakkr host')"
 
 static const char look_sql[] = "SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
@@ -35,11 +36,14 @@ static int64_t own_number(struct live *l)
 	return live_read(l, LIVE_HOST_NUMBER);
 }
 
-static void note(struct live *l, bool others)
+/* After an outage not everybody is back at once. */
+static void note(struct pg *p, bool others)
 {
+	struct live *l = p->outage.live;
 	bool before = live_read(l, LIVE_ALONE_SINCE) == INT64_MAX;
 
-	if (others == before)
+	p->alone_looks = others ? 0 : p->alone_looks + 1;
+	if (others == before || (!others && p->alone_looks < LOOKS))
 		return;
 	live_set(l, LIVE_ALONE_SINCE, others ? INT64_MAX : clock_mono_ms());
 	log_info(others ? "another host uses this database" : "no other host uses this database any more");
@@ -65,7 +69,7 @@ void hosts_look(struct pg *p)
 		batch_add(&b, tell_sql, values, 1);
 	if (pg_run(p, &b) == ST_OK) {
 		p->present |= tell; /* pg_run() may have made a new connection */
-		note(l, strcmp(batch_cell(&b, call, 0, 0), "t") == 0);
+		note(p, strcmp(batch_cell(&b, call, 0, 0), "t") == 0);
 	}
 	talloc_free(ctx);
 }
