@@ -2,6 +2,7 @@
 
 #include "access/expand.h"
 #include "access/policy.h"
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -9,6 +10,9 @@
 
 #include <string.h>
 #include <strings.h>
+
+/* Nodes call every few seconds: one that has not for so long was perhaps ended meanwhile. */
+#define NODE_WINDOW_MS 15000
 
 static bool same_id(const char *a, const char *b)
 {
@@ -229,10 +233,26 @@ static void principal_node(const void *ctx, const char *node_id, struct principa
 	p->name = p->id;
 }
 
-status principal_from_node_token(const void *ctx, struct store *s, struct live *l, const char *token, int64_t now_ms,
-                                 struct principal *p)
+/*
+ * True if a credential that cannot be looked up is as good as it was. Another host may have ended it unnoticed here; a
+ * node that lives has called shortly before the database went away, and then goes on for as long as that lasts.
+ */
+static bool still_known(const struct config *c, const struct live *l, int64_t verified_ms)
+{
+	int64_t window = config_int(c, CFG_AUTH_STALE_SECONDS) * 1000, away = 0;
+
+	if (verified_ms >= live_read(l, LIVE_ALONE_SINCE))
+		return true;
+	if (live_read(l, LIVE_DATABASE_DOWN) != 0)
+		away = clock_now_ms() - live_read(l, LIVE_DATABASE_DOWN_SINCE);
+	return verified_ms >= clock_mono_ms() - away - (window > NODE_WINDOW_MS ? window : NODE_WINDOW_MS);
+}
+
+status principal_from_node_token(const void *ctx, struct store *s, const struct config *c, struct live *l,
+                                 const char *token, int64_t now_ms, struct principal *p)
 {
 	char hash[SHA256_HEX_SIZE], known[161];
+	int64_t verified_ms;
 	json_object *found;
 	status st;
 
@@ -246,11 +266,11 @@ status principal_from_node_token(const void *ctx, struct store *s, struct live *
 		live_credential_put(l, hash, p->id);
 		return ST_OK;
 	}
-	if (!live_credential_get(l, hash, known))
+	if (!live_credential_get(l, hash, known, &verified_ms))
 		return st;
 	if (st == ST_NOT_FOUND) /* revoked meanwhile: an outage must not bring it back */
 		live_credential_forget_node(l, known);
-	if (st != ST_UNAVAILABLE)
+	if (st != ST_UNAVAILABLE || !still_known(c, l, verified_ms))
 		return st;
 	principal_node(ctx, known, p);
 	store_degrade_note(s);

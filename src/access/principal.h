@@ -42,8 +42,8 @@ status principal_from_session(const void *ctx, struct store *s, const struct con
  * Node credential of a bearer token: ST_OK (kind WHO_NODE), ST_NOT_FOUND, or ST_UNAVAILABLE. With the database away a
  * token that was valid before is still accepted (live memory).
  */
-status principal_from_node_token(const void *ctx, struct store *s, struct live *l, const char *token, int64_t now_ms,
-                                 struct principal *p);
+status principal_from_node_token(const void *ctx, struct store *s, const struct config *c, struct live *l,
+                                 const char *token, int64_t now_ms, struct principal *p);
 
 /* CurrentUser object from {id,email,name,provider,disabledAt?,roles,groups,resourceGrants}; applies 01 5.4 and T9. */
 json_object *user_wire(const void *ctx, const struct config *c, json_object *user);

@@ -193,7 +193,7 @@ static status guard_node(struct request *r)
 		return refuse_node(r, 401, "Node credential required", "denied", "missing_node_token");
 	if (r->route->prefetch != NULL && r->route->prefetch_param != NULL)
 		store_hint(r->store, r->route->prefetch, req_param(r, r->route->prefetch_param));
-	s = principal_from_node_token(r->mem, r->store, r->live, token, r->now_ms, &r->who);
+	s = principal_from_node_token(r->mem, r->store, r->config, r->live, token, r->now_ms, &r->who);
 	if (s == ST_NOT_FOUND)
 		return refuse_node(r, 401, "Invalid node credential", "denied", "invalid_node_token");
 	if (s != ST_OK)
@@ -212,7 +212,7 @@ static bool guard_dual(struct request *r, status *s)
 		*s = refuse_node(r, 401, "Node credential required", "denied", "missing_node_token");
 		return true;
 	}
-	*s = principal_from_node_token(r->mem, r->store, r->live, token, r->now_ms, &r->who);
+	*s = principal_from_node_token(r->mem, r->store, r->config, r->live, token, r->now_ms, &r->who);
 	if (*s != ST_OK) {
 		principal_anonymous(&r->who);
 		*s = ST_OK;

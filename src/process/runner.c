@@ -38,6 +38,7 @@ struct runner {
 	int64_t trim_at_ms;
 	struct audit_retention audit_retention;
 	status retention_status;
+	status leftovers_status;
 	status orphans_status;
 	status states_status;
 	status spool_status, beats_status, lifecycle_status,
@@ -82,6 +83,7 @@ static void tick(struct runner *r, int64_t now_ms)
 		note("lifecycle pass", &r->lifecycle_status, lifecycle_tick(&r->app));
 		r->lifecycle_at_ms = now_ms + LIFECYCLE_MS;
 	}
+	note("files of deleted recordings", &r->leftovers_status, leftovers_tick(&r->app)); /* this host's list */
 	if (!store_runner_lock(r->app.store))
 		return;
 	note("audit retention", &r->retention_status, audit_retention_tick(&r->app, &r->audit_retention));

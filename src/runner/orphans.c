@@ -277,9 +277,20 @@ static status go_on(struct sweep *w)
 	return s;
 }
 
+status leftovers_tick(struct app *app)
+{
+	static int64_t due_at;
+	int64_t now = clock_mono_ms();
+
+	if (now < due_at)
+		return ST_OK;
+	due_at = now + LEFTOVERS_MS;
+	return settle_leftovers(app);
+}
+
 status orphans_tick(struct app *app)
 {
-	static int64_t leftovers_at, sweep_at;
+	static int64_t sweep_at;
 	static struct sweep w;
 	int64_t now = clock_mono_ms();
 
@@ -287,9 +298,5 @@ status orphans_tick(struct app *app)
 		sweep_at = now + config_int(app->config, CFG_ORPHAN_SWEEP_INTERVAL) * 1000;
 		begin_sweep(&w, app);
 	}
-	TRY(go_on(&w));
-	if (now < leftovers_at)
-		return ST_OK;
-	leftovers_at = now + LEFTOVERS_MS;
-	return settle_leftovers(app);
+	return go_on(&w);
 }

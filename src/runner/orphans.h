@@ -12,7 +12,10 @@
 
 #include "store/app.h"
 
-/* Both passes when they are due. The caller holds the runner lock. */
+/* Leftovers, when they are due. The list is in RAKKR_DATA_DIR, so every host has to look at its own. */
+status leftovers_tick(struct app *app);
+
+/* The sweep, when it is due. The caller holds the runner lock. */
 status orphans_tick(struct app *app);
 
 #endif

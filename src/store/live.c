@@ -52,6 +52,7 @@ struct listen_slot {
 };
 
 struct credential_slot {
+	int64_t verified_ms; /* monotonic */
 	char node_id[LIVE_KEY_SIZE];
 };
 
@@ -390,18 +391,20 @@ void live_credential_put(struct live *l, const char *token_hash, const char *nod
 	live_table_lock(t);
 	uint32_t slot = live_table_find(t, hash, token_hash);
 	if (slot != LIVE_NO_SLOT && strcmp(l->credential_slots[slot].node_id, node_id) == 0) {
+		l->credential_slots[slot].verified_ms = clock_mono_ms();
 		live_table_touch(t, slot);
 	} else {
 		if (slot != LIVE_NO_SLOT)
 			live_table_remove(t, slot);
 		slot = live_table_free_slot(t);
+		l->credential_slots[slot].verified_ms = clock_mono_ms();
 		memcpy(l->credential_slots[slot].node_id, node_id, strlen(node_id) + 1);
 		live_table_insert(t, slot, hash, token_hash);
 	}
 	live_table_unlock(t);
 }
 
-bool live_credential_get(struct live *l, const char *token_hash, char node_id[161])
+bool live_credential_get(struct live *l, const char *token_hash, char node_id[161], int64_t *verified_ms)
 {
 	if (!live_key_fits(token_hash))
 		return false;
@@ -411,6 +414,7 @@ bool live_credential_get(struct live *l, const char *token_hash, char node_id[16
 	if (slot != LIVE_NO_SLOT) {
 		live_table_touch(t, slot);
 		memcpy(node_id, l->credential_slots[slot].node_id, LIVE_KEY_SIZE);
+		*verified_ms = l->credential_slots[slot].verified_ms;
 	}
 	live_table_unlock(t);
 	return slot != LIVE_NO_SLOT;

@@ -64,7 +64,8 @@ status live_listen_remove(struct live *l, const char *session_id);
  * token hash -> node id; node id -> its record as compact JSON (may be NULL to keep).
  */
 void live_credential_put(struct live *l, const char *token_hash, const char *node_id);
-bool live_credential_get(struct live *l, const char *token_hash, char node_id[161]);
+/* *verified_ms: monotonic time of the last live_credential_put(). */
+bool live_credential_get(struct live *l, const char *token_hash, char node_id[161], int64_t *verified_ms);
 void live_credential_forget_node(struct live *l, const char *node_id);
 void live_credential_forget_all(struct live *l);
 
@@ -91,6 +92,8 @@ enum live_counter {
 	LIVE_DATABASE_DOWN_SINCE, /* wall clock, ms; the last time it became 1 */
 	LIVE_DATABASE_TOLD,       /* wall clock, ms; the last time that was logged */
 	LIVE_OUTSIDE_MARK,        /* of the last change by a command that is known here (pg/outside.c) */
+	LIVE_HOST_NUMBER,         /* of this host among those on one database (pg/hosts.c) */
+	LIVE_ALONE_SINCE,         /* monotonic, ms; since when no other host has been there, INT64_MAX: one is */
 	LIVE_DEGRADED,            /* requests answered from what was last known */
 	LIVE_COUNTERS
 };

@@ -301,6 +301,16 @@ bool recall_get(struct recall *r, const void *ctx, const struct recall_key *key,
 	return good;
 }
 
+bool recall_holds(struct recall *r, const struct recall_key *key)
+{
+	bool holds;
+
+	enter(r);
+	holds = r->index[find(r, key)] != 0;
+	leave(r);
+	return holds;
+}
+
 /* Inside the lock: answers under way are not kept any more. */
 static void note_forgetting(struct recall *r)
 {

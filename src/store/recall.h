@@ -56,6 +56,9 @@ void recall_put(struct recall *r, const struct recall_key *key, const struct rec
 bool recall_get(struct recall *r, const void *ctx, const struct recall_key *key, int64_t since_ms, char **data,
                 size_t *n, int64_t *known_ms);
 
+/* True if there is a string of key, whatever it is worth. */
+bool recall_holds(struct recall *r, const struct recall_key *key);
+
 /* Forget one string, all of an owner, or everything; what was asked for before is not kept any more either. */
 void recall_forget(struct recall *r, const struct recall_key *key);
 void recall_forget_owner(struct recall *r, uint64_t owner);

@@ -380,7 +380,7 @@ static bool abandoned(int dir, const char *name, time_t oldest_kept)
 		return false;
 	if (n > suffix && strcmp(name + n - suffix, KEPT_SUFFIX) == 0)
 		return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ctime < oldest_kept;
-	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC); /* on NFS only a writer can lock out others */
 	free_lock = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
 	if (fd >= 0)
 		close(fd);

@@ -33,20 +33,28 @@ static const char *own_database(void)
 	return fmt("postgresql:///%s%s", database, options);
 }
 
-void own_start(bool with_database)
+/* url NULL: on flat files. */
+static void start_on(const char *url)
 {
 	int port = 30000 + getpid() % 9000;
-	const char *options = "";
 
 	if (own[0] == '\0')
 		snprintf(own, sizeof(own), "%s/own-%d", instance_dir(), getpid());
 	setenv("RAKKR_LOCAL_ADMIN_PASSWORD", "test-administrator", 1);
 	unsetenv("DATABASE_URL");
-	if (with_database && on_postgres())
-		options = fmt(" --database-url '%s'", own_database());
-	own_command(
-	    fmt("run --background --program '%s' --https-port %d%s", getenv("RAKKR_TEST_PROGRAM"), port, options));
+	own_command(fmt("run --background --program '%s' --https-port %d%s", getenv("RAKKR_TEST_PROGRAM"), port,
+	                url != NULL ? fmt(" --database-url '%s'", url) : ""));
 	setenv("RAKKR_TEST_URL", fmt("https://127.0.0.1:%d", port), 1);
+}
+
+void own_start(bool with_database)
+{
+	start_on(with_database && on_postgres() ? own_database() : NULL);
+}
+
+void own_join(void)
+{
+	start_on(getenv("RAKKR_TEST_DATABASE_URL"));
 }
 
 void own_stop(void)

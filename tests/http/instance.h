@@ -10,6 +10,8 @@
 /* Starts it, or starts it again after own_stop(): in a new database if the tests run on Postgres and database is true,
  * else on flat files. */
 void own_start(bool database);
+/* The same as a second host on the database of the tests' instance (Postgres only). */
+void own_join(void);
 void own_stop(void);
 /* Stops it and removes everything. */
 void own_end(void);

@@ -17,6 +17,7 @@
 #define FRAME_SIZE 100000
 
 /* A frame whose bytes are all the same: a mixture of two writers shows. */
+static int64_t verified_ms;
 static void put_uniform(struct live *l, const char *node, int seed, size_t size)
 {
 	char *frame = malloc(size);
@@ -223,28 +224,28 @@ Test(live, credentials)
 	struct live *l = live_create(2);
 	char node[161];
 	char hash[65];
-	cr_assert_not(live_credential_get(l, "h1", node));
+	cr_assert_not(live_credential_get(l, "h1", node, &verified_ms));
 	live_credential_put(l, "h1", "node_a");
 	live_credential_put(l, "h2", "node_a");
 	live_credential_put(l, "h3", "node_b");
-	cr_assert(live_credential_get(l, "h1", node));
+	cr_assert(live_credential_get(l, "h1", node, &verified_ms));
 	cr_assert_str_eq(node, "node_a");
 	live_credential_put(l, "h3", "node_c"); /* belongs to another node now */
-	cr_assert(live_credential_get(l, "h3", node));
+	cr_assert(live_credential_get(l, "h3", node, &verified_ms));
 	cr_assert_str_eq(node, "node_c");
 	live_credential_forget_node(l, "node_a");
-	cr_assert_not(live_credential_get(l, "h1", node));
-	cr_assert_not(live_credential_get(l, "h2", node));
-	cr_assert(live_credential_get(l, "h3", node));
+	cr_assert_not(live_credential_get(l, "h1", node, &verified_ms));
+	cr_assert_not(live_credential_get(l, "h2", node, &verified_ms));
+	cr_assert(live_credential_get(l, "h3", node, &verified_ms));
 	for (int i = 0; i < 8; i++) {
 		snprintf(hash, sizeof hash, "%064d", i);
 		live_credential_put(l, hash, "node_d");
 	}
 	for (int i = 0; i < 8; i++) {
 		snprintf(hash, sizeof hash, "%064d", i);
-		cr_assert(live_credential_get(l, hash, node), "%d", i);
+		cr_assert(live_credential_get(l, hash, node, &verified_ms), "%d", i);
 	}
-	cr_assert_not(live_credential_get(l, "h3", node));
+	cr_assert_not(live_credential_get(l, "h3", node, &verified_ms));
 }
 
 Test(live, counters)
@@ -272,7 +273,7 @@ static void hammer(struct live *l, int seed)
 		if (!is_uniform(l, id))
 			_exit(1);
 		live_credential_put(l, id, id);
-		if (live_credential_get(l, id, node) && strcmp(node, id) != 0)
+		if (live_credential_get(l, id, node, &verified_ms) && strcmp(node, id) != 0)
 			_exit(2);
 		if (i % 16 == 0)
 			live_credential_forget_node(l, id);
@@ -345,7 +346,7 @@ static int count_right(struct live *l, const char *prefix)
 			cr_assert_str_eq(frame, id);
 			n++;
 		}
-		if (live_credential_get(l, id, node)) {
+		if (live_credential_get(l, id, node, &verified_ms)) {
 			cr_assert_str_eq(node, id);
 			n++;
 		}

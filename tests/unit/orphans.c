@@ -104,7 +104,7 @@ static void run_ticks(int n)
 		bool good = app.store != NULL;
 
 		for (int i = 0; i < n; i++)
-			good = good && orphans_tick(&app) == ST_OK;
+			good = good && orphans_tick(&app) == ST_OK && leftovers_tick(&app) == ST_OK;
 		_exit(good ? 0 : 1);
 	}
 	waitpid(pid, &how, 0);

@@ -445,6 +445,7 @@ status pg_audit_maintain(void *backend, int64_t *moved)
 
 	*moved = 0;
 	outside_look(p);
+	hosts_look(p);
 	lock = p->unit ? -1 : spool_lock(&p->spool);
 	while (lock >= 0 && st == ST_OK && (path = spool_next(&p->spool, ctx)) != NULL)
 		st = move_file(p, path, moved);

@@ -220,7 +220,7 @@ void connection_drop(struct pg *p)
 	if (p->conn != NULL)
 		PQfinish(p->conn);
 	p->conn = NULL;
-	p->runner = false;
+	p->runner = p->present = false;
 	statement_cache_reset(p);
 	if (p->unit && p->failed == ST_OK)
 		p->failed = ST_UNAVAILABLE;

@@ -82,6 +82,8 @@ bool stale_recall(struct pg *p, struct batch *b);
 uint64_t stale_session_clock(const struct pg *p);
 void stale_session_keep(struct pg *p, const char *token_hash, json_object *session, const char *expires,
                         uint64_t asked);
+/* The database does not know this session (any more): somebody ended it, perhaps on another host. */
+void stale_session_gone(struct pg *p, const char *token_hash);
 bool stale_session_recall(struct pg *p, const void *ctx, const char *token_hash, int64_t now_ms, json_object **session);
 
 /* False once the request was answered from memory: nothing may be written any more. */
@@ -95,6 +97,13 @@ void stale_revoke(struct pg *p, int what, const char *id);
 void stale_revoke_documents(struct pg *p, const struct model *m, json_object *docs);
 /* The unit of work is over, in whatever way. */
 void stale_settle(struct pg *p);
+
+/* ---- hosts.c: other controllers on the same database ------------------------------------------------------------- */
+
+/* Tells the others that this host is there, and looks for them. Called by the runner. */
+void hosts_look(struct pg *p);
+/* Monotonic time since when nobody else has been there: 0 = always, INT64_MAX = somebody is. */
+int64_t hosts_alone_since(const struct pg *p);
 
 /* ---- outside.c: processes that have no part in live memory ------------------------------------------------------- */
 

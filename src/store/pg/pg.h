@@ -105,6 +105,8 @@ struct pg {
 	void *inner; /* flat files: models without a table */
 	struct spool spool;
 	bool runner;               /* this connection holds the runner lock */
+	bool present;              /* and the lock that says that this host is there */
+	int alone_looks;           /* hosts.c: looks in a row that found no other host */
 	int64_t no_tally_until_ms; /* monotonic; the tally table is missing */
 	int64_t no_finds_until_ms; /* monotonic; audit_find.c: what events are found by is missing */
 	int64_t fold_at_ms;        /* monotonic; audit_find.c: events are folded again then */

@@ -52,8 +52,10 @@ static status session_read(struct pg *p, const void *ctx, const char *hash, int6
 	batch_init(&b, ctx);
 	call = batch_add(&b, find_sql, values, 3);
 	TRY(pg_read(p, &b));
-	if (batch_rows(&b, call) == 0)
+	if (batch_rows(&b, call) == 0) {
+		stale_session_gone(p, hash);
 		return ST_NOT_FOUND;
+	}
 	TRY(access_find(p, ctx, batch_cell(&b, call, 0, 1), batch_cell(&b, call, 0, 2), batch_cell(&b, call, 0, 6),
 	                &access));
 	*out = session_document(ctx, &b, call, access);

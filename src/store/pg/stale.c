@@ -217,10 +217,15 @@ void stale_keep(struct pg *p, const struct batch *b, uint64_t asked)
 	talloc_free(ctx);
 }
 
-/* Since when an answer must be known to count. */
+/*
+ * Since when an answer must be known to count. What other hosts change is not known here: what is older than their last
+ * presence is worth as little as what is known of access.
+ */
 static int64_t oldest_allowed(const struct pg *p)
 {
-	return p->outage.how->access ? clock_mono_ms() - auth_limit_ms(p) : 0;
+	int64_t limit = clock_mono_ms() - auth_limit_ms(p), alone = hosts_alone_since(p);
+
+	return p->outage.how->access || alone > limit ? limit : alone;
 }
 
 static bool recall_call(struct pg *p, const void *ctx, struct call *c)
@@ -305,6 +310,17 @@ void stale_session_keep(struct pg *p, const char *token_hash, json_object *sessi
 	                                 .mono_ms = clock_mono_ms()},
 	           text.data, text.len);
 	talloc_free(ctx);
+}
+
+void stale_session_gone(struct pg *p, const char *token_hash)
+{
+	struct recall_key key;
+
+	if (sessions(p) == NULL)
+		return;
+	key = key_of_text(token_hash);
+	if (recall_holds(sessions(p), &key))
+		recall_forget(sessions(p), &key);
 }
 
 bool stale_session_recall(struct pg *p, const void *ctx, const char *token_hash, int64_t now_ms, json_object **session)

@@ -476,6 +476,11 @@ bool session_begin(struct pg *p)
 	                          " set_config('default_transaction_isolation', 'read committed', false),"
 	                          " set_config('statement_timeout', '15s', false),"
 	                          " set_config('lock_timeout', '5s', false),"
+	                          /* a host that is gone without a word must not keep its locks from the others */
+	                          " set_config('tcp_keepalives_idle', '15', false),"
+	                          " set_config('tcp_keepalives_interval', '5', false),"
+	                          " set_config('tcp_keepalives_count', '3', false),"
+	                          " set_config('idle_in_transaction_session_timeout', '60s', false),"
 	                          " set_config('client_min_messages', 'error', false),"
 	                          /* compiling a plan costs more than any of our statements gains by it */
 	                          " set_config('jit', 'off', false),"

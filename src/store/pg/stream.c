@@ -18,6 +18,8 @@ status pg_snapshot(struct pg *p)
 	hint_drop(p);
 	batch_init(&b, ctx);
 	batch_add_once(&b, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+	/* whoever reads what is made of it may be slow; nobody waits for its locks */
+	batch_add_once(&b, "SET LOCAL idle_in_transaction_session_timeout TO 0");
 	b.begin = true;
 	st = pg_run(p, &b);
 	talloc_free(ctx);
