@@ -113,7 +113,8 @@ static const char *encode(const char *text)
 	return out;
 }
 
-json_object *audit_find(const char *action, const char *target_id)
+/* reason NULL: whatever it is. */
+static json_object *find_event(const char *action, const char *target_id, const char *reason)
 {
 	struct response r = get(fmt("/api/v1/audit-events?limit=500&action=%s%s%s", action,
 	                            target_id != NULL ? "&target=" : "", target_id != NULL ? encode(target_id) : ""),
@@ -123,10 +124,22 @@ json_object *audit_find(const char *action, const char *target_id)
 	for (size_t i = 0; i < j_count(r.json, "data"); i++) {
 		json_object *event = json_object_array_get_idx(events, i);
 		if (strcmp(j_str(event, "action"), action) == 0 &&
-		    (target_id == NULL || strcmp(j_str(event, "target.id"), target_id) == 0))
+		    (target_id == NULL || strcmp(j_str(event, "target.id"), target_id) == 0) &&
+		    (reason == NULL || strcmp(j_str(event, "reason"), reason) == 0))
 			return event;
 	}
 	return NULL;
+}
+
+json_object *audit_find(const char *action, const char *target_id)
+{
+	return find_event(action, target_id, NULL);
+}
+
+void expect_audited(const char *action, const char *target_id, const char *reason)
+{
+	cr_expect_not_null(find_event(action, target_id, reason), "no audit event %s of %s for %s", action, target_id,
+	                   reason);
 }
 
 json_object *audit_last(const char *action, const char *target_id)
@@ -241,6 +254,15 @@ bool on_postgres(void)
 	return strcmp(environment("RAKKR_TEST_STORE"), "postgres") == 0;
 }
 
+/* The server went away, or has just told this connection that it will. */
+static bool is_lost(PGconn *connection, const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	ExecStatusType code = PQresultStatus(result);
+	bool good = code == PGRES_TUPLES_OK || code == PGRES_COMMAND_OK;
+	return PQstatus(connection) == CONNECTION_BAD || (!good && (state == NULL || strncmp(state, "57P", 3) == 0));
+}
+
 const char *sql(const char *statement, ...)
 {
 	static PGconn *connection;
@@ -252,7 +274,7 @@ const char *sql(const char *statement, ...)
 	va_end(ap);
 	PGresult *result = PQexec(connection, text);
 	/* a fault test took it away, and the server may still be recovering */
-	for (double until = now_seconds() + 20; PQstatus(connection) == CONNECTION_BAD && now_seconds() < until;) {
+	for (double until = now_seconds() + 20; is_lost(connection, result) && now_seconds() < until;) {
 		PQclear(result);
 		PQreset(connection);
 		result = PQexec(connection, text);

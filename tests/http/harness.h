@@ -141,6 +141,8 @@ json_object *audit_last(const char *action, const char *target_id);
 /* The same, NULL if there is none. */
 json_object *audit_find(const char *action, const char *target_id);
 void expect_event(json_object *event, const char *outcome, const char *reason);
+/* There is one for this reason: of events of one millisecond, written by several processes, none need be the newest. */
+void expect_audited(const char *action, const char *target_id, const char *reason);
 
 /* ---- audio ------------------------------------------------------------------------------------------------------- */
 

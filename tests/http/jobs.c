@@ -68,8 +68,7 @@ Test(jobs, agent_routes_need_their_node)
 			cr_expect_str_eq(r.body, "{\"error\":\"Invalid node credential\"}");
 		r = http(agent_rows[i][0], path, other.token, NULL, NULL, 0);
 		must(r, 403);
-		cr_expect_str_eq(j_str(audit_last(agent_rows[i][2], node_row ? n.id : t.job_id), "reason"),
-		                 "node_scope_denied");
+		expect_audited(agent_rows[i][2], node_row ? n.id : t.job_id, "node_scope_denied");
 		if (!node_row)
 			must(http(agent_rows[i][0], agent_path(i, "job_none"), n.token, NULL, NULL, 0), 404);
 	}

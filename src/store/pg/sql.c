@@ -29,6 +29,7 @@ void sql_printf(struct sql *s, const char *fmt, ...)
 	text = mem_vprintf(s->text.ctx, fmt, ap);
 	va_end(ap);
 	buf_puts(&s->text, text);
+	talloc_free(text);
 }
 
 void sql_param(struct sql *s, const char *value, const char *type)
