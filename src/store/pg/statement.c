@@ -485,7 +485,10 @@ bool session_begin(struct pg *p)
 	                          /* compiling a plan costs more than any of our statements gains by it */
 	                          " set_config('jit', 'off', false),"
 	                          /* nor are they long enough to wait for processes that help */
-	                          " set_config('max_parallel_workers_per_gather', '0', false)";
+	                          " set_config('max_parallel_workers_per_gather', '0', false),"
+	                          /* A large block once: from then on glibc keeps the top of the server process's memory
+	                             instead of giving it back and taking it again with each of our transactions. */
+	                          " length(repeat(' ', 1000000))";
 	void *ctx = talloc_new(NULL);
 	struct batch b;
 	status st;
