@@ -15,7 +15,14 @@
 #define BACKOFF_MAX_MS 5000
 #define BACKOFF_RESET_MS 30000 /* who lived so long starts anew at once */
 
-static const char *const kind_names[] = {"worker", "login", "upload", "stream", "runner"};
+static const struct {
+	const char *name;
+	int (*run)(const struct child_setup *setup);
+} kinds[] = {
+    [KIND_WORKER] = {"worker", worker_run}, [KIND_LOGIN] = {"login", login_run},
+    [KIND_UPLOAD] = {"upload", upload_run}, [KIND_STREAM] = {"stream", stream_run},
+    [KIND_RUNNER] = {"runner", runner_run},
+};
 
 static void add(struct children *c, enum child_kind kind, const struct config *config, unsigned generation)
 {
@@ -60,8 +67,6 @@ static void schedule_start(struct child *child, int64_t now_ms)
 /* The new process; never returns. */
 static void __attribute__((noreturn)) child_main(struct children *c, const struct child *child, int ready_fd)
 {
-	static int (*const run[])(const struct child_setup *) = {worker_run, login_run, upload_run, stream_run,
-	                                                         runner_run};
 	struct child_setup setup = c->setup;
 	setup.config = child->config;
 	setup.ready_fd = ready_fd;
@@ -69,7 +74,7 @@ static void __attribute__((noreturn)) child_main(struct children *c, const struc
 		if (c->at[i].ready_fd >= 0)
 			close(c->at[i].ready_fd);
 	c->in_child(c->arg);
-	exit(run[child->kind](&setup));
+	exit(kinds[child->kind].run(&setup));
 }
 
 static void start(struct children *c, struct child *child, int64_t now_ms)
@@ -77,7 +82,7 @@ static void start(struct children *c, struct child *child, int64_t now_ms)
 	int ends[2];
 	child->started_ms = now_ms;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-		log_error("cannot start a %s: %s", kind_names[child->kind], strerror(errno));
+		log_error("cannot start a %s: %s", kinds[child->kind].name, strerror(errno));
 		schedule_start(child, now_ms);
 		return;
 	}
@@ -86,14 +91,14 @@ static void start(struct children *c, struct child *child, int64_t now_ms)
 		child_main(c, child, ends[1]);
 	close(ends[1]);
 	if (pid < 0) {
-		log_error("cannot start a %s: %s", kind_names[child->kind], strerror(errno));
+		log_error("cannot start a %s: %s", kinds[child->kind].name, strerror(errno));
 		close(ends[0]);
 		schedule_start(child, now_ms);
 		return;
 	}
 	child->pid = pid;
 	child->ready_fd = ends[0];
-	log_debug("started %s %d", kind_names[child->kind], (int)pid);
+	log_debug("started %s %d", kinds[child->kind].name, (int)pid);
 }
 
 void children_start(struct children *c, int64_t now_ms)
@@ -112,7 +117,7 @@ static void forget(struct children *c, size_t i)
 /* Says how a child ended; a leaving one that ended well is not worth a line. */
 static void log_end(const struct child *child, pid_t pid, int how)
 {
-	const char *kind = kind_names[child->kind];
+	const char *kind = kinds[child->kind].name;
 	if (WIFSIGNALED(how))
 		log_warn("%s %d was killed by signal %d (%s)", kind, (int)pid, WTERMSIG(how), strsignal(WTERMSIG(how)));
 	else if (WEXITSTATUS(how) != 0)
@@ -165,7 +170,7 @@ void children_kill_late(struct children *c, int64_t now_ms)
 		struct child *child = &c->at[i];
 		if (!child->leaving || child->pid == 0 || child->kill_at_ms > now_ms)
 			continue;
-		log_warn("%s %d does not leave: killed", kind_names[child->kind], (int)child->pid);
+		log_warn("%s %d does not leave: killed", kinds[child->kind].name, (int)child->pid);
 		kill(child->pid, SIGKILL);
 		child->kill_at_ms = INT64_MAX;
 	}

@@ -12,7 +12,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static const char *const names[SOCKETS] = {"rakkr.sock", "stream.sock", "login.sock", "upload.sock"};
+static const char *const names[SOCKETS] = {
+    [SOCKET_REQUESTS] = "rakkr.sock",
+    [SOCKET_STREAM] = "stream.sock",
+    [SOCKET_LOGIN] = "login.sock",
+    [SOCKET_UPLOAD] = "upload.sock",
+};
 
 bool directory_make(const char *path, unsigned mode)
 {

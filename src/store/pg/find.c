@@ -21,7 +21,6 @@ struct finder {
 	const struct query *q;
 	struct named named; /* with q without the search */
 	struct order_keys keys;
-	bool search;
 	struct text_needle needle; /* of the search */
 	bool cells;                /* the cells can tell how many there are */
 	bool brief;                /* the numbers of the days can (short.c) */
@@ -43,7 +42,7 @@ static bool wants_cells(const struct query *q)
 /* True if the search is all that there is to look at, and the texts hold the order too. */
 static bool texts_suffice(const struct finder *f)
 {
-	return f->search && f->q->filter_count == 0 && f->q->any_count == 0 && f->q->scope == NULL &&
+	return f->q->search != NULL && f->q->filter_count == 0 && f->q->any_count == 0 && f->q->scope == NULL &&
 	       f->q->sort_count == 0;
 }
 
@@ -55,7 +54,6 @@ static bool finder_init(struct finder *f, const void *ctx, const struct query *q
 	named_init(&f->named, ctx, q);
 	if (q->search == NULL)
 		return true;
-	f->search = true;
 	f->needle = text_needle(ctx, q->search);
 	f->brief = texts_suffice(f) && f->needle.gram != NULL;
 	f->cells = filters_in_cells(q) && strpbrk(q->search, "0123456789\002") == NULL;
@@ -88,11 +86,6 @@ static void put_order(struct sql *s, const struct finder *f)
 {
 	for (size_t i = 0; i < f->keys.count; i++)
 		sql_printf(s, "%sk%zu%s", i > 0 ? ", " : " ORDER BY ", i, f->keys.at[i].desc ? " DESC" : "");
-}
-
-static void put_number(struct sql *s, int64_t n)
-{
-	sql_param(s, mem_printf(s->text.ctx, "%lld", (long long)n), "bigint");
 }
 
 /* " AND the filters hold for the text's cell": looked up for each hit, instead of its recording. */
@@ -148,15 +141,15 @@ static void put_total(struct sql *s, const struct finder *f)
 	sql_put(s, "c AS MATERIALIZED (SELECT t.key, t.n, t.newest FROM " CELLS);
 	begun = s->text.len;
 	cells_where(s, &f->named.rest);
-	if (f->search) {
+	if (f->q->search != NULL) {
 		sql_put(s, s->text.len > begun ? " AND t.words LIKE " : " WHERE t.words LIKE ");
 		sql_param(s, f->needle.pattern, "text");
 		sql_put(s, "), o AS MATERIALIZED (");
 		put_texts(s, f, true);
 	}
 	sql_put(s, "), s AS MATERIALIZED (SELECT ((SELECT coalesce(sum(n), 0) FROM c)");
-	named_correction(s, &f->named, f->search ? &f->needle : NULL);
-	sql_put(s, f->search ? " + (SELECT count(*) FROM o)" : "");
+	named_correction(s, &f->named, f->q->search != NULL ? &f->needle : NULL);
+	sql_put(s, f->q->search != NULL ? " + (SELECT count(*) FROM o)" : "");
 	sql_put(s, ")::bigint AS total), ");
 }
 
@@ -173,7 +166,7 @@ static void put_text_walk(struct sql *s, const struct finder *f)
 /* The conditions stand outside of the ordered rows, or the server might sort all that meet them. */
 static void put_recording_walk(struct sql *s, const struct finder *f)
 {
-	bool bound = !f->search && f->named.count == 0; /* nothing but recordings of these cells */
+	bool bound = f->q->search == NULL && f->named.count == 0; /* nothing but recordings of these cells */
 
 	sql_put(s, "SELECT t.id");
 	put_key_names(s, f);
@@ -184,7 +177,7 @@ static void put_recording_walk(struct sql *s, const struct finder *f)
 	put_order(s, f);
 	sql_put(s, " OFFSET 0) t WHERE true");
 	sql_and(s, &model_recordings, &f->named.query);
-	if (!f->search)
+	if (f->q->search == NULL)
 		return;
 	sql_put(s, " AND EXISTS (SELECT FROM rakkr_fcgi.recording_texts x WHERE x.id = t.id AND ");
 	sql_recording_has(s, &f->needle, false);
@@ -201,9 +194,7 @@ static void put_walk(struct sql *s, const struct finder *f)
 	put_order(s, f);
 	if (f->q->limit >= 0) {
 		sql_put(s, " LIMIT ");
-		put_number(s, f->q->limit);
-		sql_put(s, " + ");
-		put_number(s, f->q->offset);
+		sql_page_end(s, f->q);
 	}
 	sql_put(s, ")");
 }
@@ -226,7 +217,7 @@ static void put_cells(struct sql *s, const struct finder *f)
 		sql_put(s, ")");
 	}
 	sql_put(s, ")");
-	if (named && f->search) {
+	if (named && f->q->search != NULL) {
 		sql_put(s, " AND ");
 		sql_text_has(s, "common", &f->needle, false);
 	}
@@ -252,7 +243,8 @@ static void put_hits(struct sql *s, const struct finder *f)
 		put_walk(s, f);
 		sql_put(s, " UNION ALL ");
 		put_cells(s, f);
-		sql_put(s, f->search ? " UNION ALL (SELECT * FROM o WHERE (SELECT total FROM s) <= " FEW ")" : "");
+		sql_put(s, f->q->search != NULL ? " UNION ALL (SELECT * FROM o WHERE (SELECT total FROM s) <= " FEW ")"
+		                                : "");
 	}
 	sql_put(s, ")");
 }

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_MS 60000 /* how long what is missing is taken for missing */
 #define DAY_MS (86400 * INT64_C(1000))
 
 #define TRACKS                                                                                                         \
@@ -304,7 +303,7 @@ bool library_missing(struct pg *p, const struct batch *b, status st)
 {
 	if (st == ST_OK || (strcmp(b->state, "42P01") != 0 && strcmp(b->state, "3F000") != 0))
 		return false;
-	p->no_tally_until_ms = clock_mono_ms() + AGAIN_MS;
+	p->no_tally_until_ms = clock_mono_ms() + KEPT_AGAIN_MS;
 	return true;
 }
 

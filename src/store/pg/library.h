@@ -7,6 +7,8 @@
 
 #include "store/pg/pg.h"
 
+#define KEPT_AGAIN_MS 60000 /* how long what is missing is taken for missing */
+
 /* Recordings by cell, alias t, under the names that conditions use. */
 #define CELL_COLUMNS                                                                                                   \
 	"key, folder, tags, status, source, health_status, node_id, schedule_id, cache_path, metadata, words, "        \

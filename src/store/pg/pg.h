@@ -274,6 +274,8 @@ struct order_keys sql_order_keys(const struct model *m, const struct query *q);
 void sql_order_value(struct sql *s, const struct order_key *key);
 /* " LIMIT ... OFFSET ..." */
 void sql_limit(struct sql *s, const struct query *q);
+/* "limit + offset" of q: how many rows there are up to the end of its page. q has a limit. */
+void sql_page_end(struct sql *s, const struct query *q);
 /* " FOR UPDATE OF t ...", or the weaker lock that suits the table */
 void sql_lock(struct sql *s, const struct model *m, const struct query *q);
 /* The field as a value of sql_type(), alias t. A stored member of another JSON type is NULL. */

@@ -7,10 +7,7 @@
 
 #include "base/clock.h"
 
-#include <stdlib.h>
-
 #define COUNT_EVERY_MS 2000 /* one day is counted anew that often: about 100 ms of the server's time */
-#define AGAIN_MS 60000      /* how long what is missing is taken for missing */
 
 /* "CROSS JOIN LATERAL (hits of a day, the newest first) x": gone through in the order of their index, day by day. */
 static void put_hits_of(struct sql *s, const struct text_needle *n, const char *day)
@@ -22,11 +19,6 @@ static void put_hits_of(struct sql *s, const struct text_needle *n, const char *
 	    day, day);
 	sql_recording_has(s, n, false);
 	sql_put(s, " ORDER BY x.recorded_at DESC, x.id");
-}
-
-static void put_number(struct sql *s, int64_t n)
-{
-	sql_param(s, mem_printf(s->text.ctx, "%lld", (long long)n), "bigint");
 }
 
 /* "d AS (days that did not change, with the number of hits), h AS (hits of the others), s AS (total), ". */
@@ -52,9 +44,7 @@ static void put_days(struct sql *s, const struct query *q)
 	        " UNION ALL SELECT day, false, count(*) FROM h GROUP BY day) u) v");
 	if (q->limit >= 0) {
 		sql_put(s, " WHERE upto - n < ");
-		put_number(s, q->limit);
-		sql_put(s, " + ");
-		put_number(s, q->offset);
+		sql_page_end(s, q);
 	}
 	sql_put(s, "), ");
 }
@@ -69,9 +59,7 @@ void short_search(struct sql *s, const struct text_needle *n, const struct query
 	put_hits_of(s, n, "w.day");
 	if (q->limit >= 0) {
 		sql_put(s, " LIMIT ");
-		put_number(s, q->limit);
-		sql_put(s, " + ");
-		put_number(s, q->offset);
+		sql_page_end(s, q);
 	} else {
 		sql_put(s, " OFFSET 0");
 	}
@@ -92,6 +80,6 @@ void short_count(struct pg *p)
 	b.changes = TOPICS_NONE;
 	batch_add(&b, "SELECT rakkr_fcgi.count_grams(1)", NULL, 0);
 	if (pg_run(p, &b) != ST_OK)
-		p->count_at_ms = now_ms + AGAIN_MS;
+		p->count_at_ms = now_ms + KEPT_AGAIN_MS;
 	talloc_free(ctx);
 }

@@ -166,16 +166,28 @@ void sql_order(struct sql *s, const struct model *m, const struct query *q)
 	}
 }
 
+static void put_number(struct sql *s, int64_t n)
+{
+	sql_param(s, mem_printf(s->text.ctx, "%" PRId64, n), "bigint");
+}
+
 void sql_limit(struct sql *s, const struct query *q)
 {
 	if (q->limit >= 0) {
 		sql_put(s, " LIMIT ");
-		sql_param(s, mem_printf(s->text.ctx, "%" PRId64, q->limit), "bigint");
+		put_number(s, q->limit);
 	}
 	if (q->offset > 0) {
 		sql_put(s, " OFFSET ");
-		sql_param(s, mem_printf(s->text.ctx, "%" PRId64, q->offset), "bigint");
+		put_number(s, q->offset);
 	}
+}
+
+void sql_page_end(struct sql *s, const struct query *q)
+{
+	put_number(s, q->limit);
+	sql_put(s, " + ");
+	put_number(s, q->offset);
 }
 
 void sql_lock(struct sql *s, const struct model *m, const struct query *q)

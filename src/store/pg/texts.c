@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* The signs that rakkr_fcgi.packed() leaves out: all of ASCII, so that nothing is left for LIKE to take for a wildcard.
- */
+/* The signs that rakkr_fcgi.packed() leaves out: all of ASCII, and with them the wildcards of LIKE. */
 static bool is_sign(char c)
 {
 	return c >= ' ' && c < 0x7f && strchr(" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", c) != NULL;
